@@ -1,0 +1,46 @@
+# Two commands do everything: `make demo` and `make test`. Both make their own virtual environment from the lock files.
+# Needs only Python 3.11 or newer with venv (on Debian: python3-venv), and a C library: no root, no container.
+
+PYTHON ?= $(shell for p in python3.11 python3; do command -v $$p >/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup dev demo clean-demo test lint types layers unit system browser bench lock clean
+
+help: ## what there is to do
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.installed: requirements.lock pyproject.toml tools/bootstrap.py
+	@$(PYTHON) tools/bootstrap.py $(VENV) requirements.lock
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	@$(PYTHON) tools/bootstrap.py $(VENV) requirements-dev.lock --stamp .installed-dev
+
+setup: $(VENV)/.installed ## the virtual environment, from the lock file
+dev: $(VENV)/.installed-dev ## the same with what tests and checks need
+
+demo: setup ## two simulated utilities on real demand: prints the address and sign-ins
+	@exec $(BIN)/levada demo run
+clean-demo: setup ## forget the demo's data
+	@$(BIN)/levada demo clean
+
+lint: dev
+	@$(BIN)/ruff check src tests benchmarks tools
+types: dev
+	@$(BIN)/mypy
+layers: dev
+	@$(BIN)/lint-imports
+unit: dev ## tests that need no running processes
+	@$(BIN)/pytest -m "not system"
+system: dev ## tests that drive the real processes from outside
+	@$(BIN)/pytest -m system
+browser: ## Chromium for the page tests, where it is missing and may be installed
+	@tools/ensure_chromium.sh
+test: dev browser lint types layers ## everything that must hold
+	@$(BIN)/pytest
+
+bench: dev ## what we claim, beside peers and published results
+	@$(BIN)/python -m benchmarks
+lock: dev ## resolve the lock files anew
+	@$(BIN)/python tools/lock.py
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,64 @@
+"""Runs: a piece of computing that happened, with what went in, what came out and what it took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from levada.domain.tenant import TenantId
+
+__all__ = ["Accounting", "Cause", "Run", "RunKind", "RunState"]
+
+
+class RunKind(StrEnum):
+    PLAN = "plan"
+
+
+class RunState(StrEnum):
+    """queued -> running -> done | failed; a run whose worker died goes back to queued."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Cause(StrEnum):
+    """Why a run was made."""
+
+    TIMETABLE = "timetable"
+    NEW_DATA = "new-data"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounting:
+    """What a run took: seconds of wall clock and of processor, peak memory of the computing process."""
+
+    wall_s: float
+    cpu_s: float
+    peak_memory_bytes: int
+    queue_wait_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run as stored. `issue_time` is the instant whose knowledge it uses; `error` is set when it failed."""
+
+    tenant_id: TenantId
+    run_id: UUID
+    kind: RunKind
+    state: RunState
+    cause: Cause
+    issue_time: datetime
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    bundle_id: str | None = None
+    result_sha256: str | None = None
+    attempts: int = 0
+    error: dict[str, object] | None = None
+    accounting: Accounting | None = None
+    started_by: str = ""
