@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do command -v $$p >/dev/null && e
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo clean-demo test lint types layers unit system browser bench lock clean
+.PHONY: help setup dev demo clean-demo test lint types layers unit system browser bench lock reference clean
 
 help: ## what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,8 @@ test: dev browser lint types layers ## everything that must hold
 
 bench: dev ## what we claim, beside peers and published results
 	@$(BIN)/python -m benchmarks
+reference: dev ## write docs/reference from the code
+	@$(BIN)/python tools/reference.py
 lock: dev ## resolve the lock files anew
 	@$(BIN)/python tools/lock.py
 clean:

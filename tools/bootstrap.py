@@ -12,6 +12,7 @@ import argparse
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -40,23 +41,53 @@ def make_environment(where: Path) -> Path:
     return python
 
 
-def install(python: Path, lock: Path) -> None:
+def site_packages(python: Path) -> Path:
+    told = subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True, check=True)
+    return Path(told.stdout.strip())
+
+
+def install(python: Path, lock: Path, *extra: str) -> None:
+    """Exactly what the lock file says: no resolving, no source builds, every file checked against its SHA-256."""
     pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
+    subprocess.run([*pip, "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", str(lock), *extra], check=True)
+
+
+def put_on_path(python: Path) -> None:
+    """The package runs from its sources; its command lies beside the interpreter."""
     root = Path(__file__).resolve().parent.parent
-    # The lock file is the whole truth: no resolving, no source builds, every file checked against its SHA-256.
-    subprocess.run([*pip, "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", str(lock)], check=True)
-    site = Path(subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True, check=True).stdout.strip())
-    (site / "levada.pth").write_text(f"{root / 'src'}\n")
+    (site_packages(python) / "levada.pth").write_text(f"{root / 'src'}\n")
     command = python.parent / "levada"
     command.write_text(f"#!{python.absolute()}\nimport sys\nfrom levada.cli import main\nsys.exit(main())\n")
     command.chmod(0o755)
 
 
-def openmp(python: Path) -> None:
-    """LightGBM needs the OpenMP run-time libgomp.so.1, which a bare Debian lacks: say what to do before anything fails on it."""
-    probe = subprocess.run([python, "-c", "import ctypes; ctypes.CDLL('libgomp.so.1')"], capture_output=True, check=False)
-    if probe.returncode != 0:
-        fail("the OpenMP run-time libgomp.so.1 is missing (the forecaster needs it)", "on Debian: apt-get install libgomp1")
+def openmp(python: Path, environment: Path) -> None:
+    """LightGBM needs the OpenMP run-time libgomp.so.1, which a bare Debian lacks and only root could install.
+
+    scikit-learn's wheel carries a copy under a name of its own. Where the system has none, that copy is put into the
+    environment under the usual name (file and SONAME) and loaded at the interpreter's start, so that LightGBM finds it.
+    """
+    probe = [python, "-c", "import ctypes; ctypes.CDLL('libgomp.so.1')"]
+    if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
+        return
+    print("set-up: the system has no libgomp.so.1; taking one from a wheel", flush=True)
+    lock = Path(__file__).resolve().parent.parent / "requirements-openmp.lock"
+    with tempfile.TemporaryDirectory() as there:
+        install(python, lock, "--target", there)
+        found = sorted(Path(there).glob("*.libs/libgomp*.so*"))
+        if not found:
+            fail("the wheel brought no libgomp", "on Debian install libgomp1 (apt-get install libgomp1)")
+        library = found[0].read_bytes()
+    # The name in the file's dynamic section is what the loader compares: overwrite it with the shorter usual one.
+    own_name = found[0].name.encode()
+    library = library.replace(own_name + b"\0", b"libgomp.so.1".ljust(len(own_name), b"\0") + b"\0")
+    target = environment.resolve() / "lib" / "openmp" / "libgomp.so.1"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(library)
+    (site_packages(python) / "levada_openmp.pth").write_text(f"import ctypes; ctypes.CDLL({str(target)!r}, mode=ctypes.RTLD_GLOBAL)\n")
+    again = subprocess.run(probe, capture_output=True, text=True, check=False)
+    if again.returncode != 0:
+        fail(f"the OpenMP run-time cannot be loaded: {again.stderr.strip().splitlines()[-1:]}", "on Debian install libgomp1 (apt-get install libgomp1)")
 
 
 def main() -> None:
@@ -71,9 +102,10 @@ def main() -> None:
     python = make_environment(args.environment)
     try:
         install(python, args.lock)
+        put_on_path(python)
+        openmp(python, args.environment)
     except subprocess.CalledProcessError as e:
         fail(f"pip could not install {args.lock} (exit {e.returncode})", "see its message above; call make again to go on")
-    openmp(python)
     (args.environment / args.stamp).touch()
     print("set-up: done", flush=True)
 
