@@ -14,8 +14,9 @@ instants = st.datetimes(min_value=datetime(1990, 1, 1), max_value=datetime(2090,
 
 @given(instants)
 def test_an_instant_survives_numpy_and_text(instant: datetime) -> None:
-    assert from_np(to_np(instant)) == instant
-    assert parse_instant(isoformat_z(instant)) == instant
+    # Python holds that instants in a repeated hour equal none of another zone: compare in UTC.
+    assert from_np(to_np(instant)) == instant.astimezone(UTC)
+    assert parse_instant(isoformat_z(instant)) == instant.astimezone(UTC)
 
 
 def test_an_instant_without_zone_is_refused() -> None:

@@ -1,0 +1,165 @@
+"""Runs: asked for, started, finished exactly once.
+
+queued -> running -> done | failed. A run is asked for by a row and a job in one transaction; whoever takes the job starts the run, and may do so
+again when the first one's worker died. Finishing looks at the state again on the locked row, so of two workers only one takes effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from levada.domain.errors import NotFound
+from levada.domain.run import Accounting, Cause, Run, RunKind, RunState
+from levada.store.content import get_content, put_content
+from levada.store.database import TenantConnection
+from levada.store.jobs import TASK_RUN, enqueue
+
+__all__ = ["CreatedRun", "attach_bundle", "create_run", "fail_run", "finish_run", "get_result", "get_run", "list_runs", "request_run", "start_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedRun:
+    """The run that was asked for; `created` is False when there was one already that does."""
+
+    run_id: UUID
+    created: bool
+
+
+async def create_run(
+    db: TenantConnection, *, kind: RunKind, cause: Cause, issue_time: datetime, due_at: datetime | None = None, created_at: datetime, started_by: str = ""
+) -> CreatedRun:
+    """A queued run, without a job. `due_at` is given for the timetable's runs and for no others.
+
+    Of the timetable's there is one for each kind and `due_at`, ever. Of the others one of a kind waits at a time: where one does, it is
+    returned and its issue time moved up to this one's, so that it uses all that is known by then.
+    """
+    if (cause is Cause.TIMETABLE) != (due_at is not None):
+        raise ValueError("due_at belongs to the timetable's runs")
+    values = {"kind": kind.value, "cause": cause.value, "issue_time": issue_time, "due_at": due_at, "created_at": created_at, "started_by": started_by}
+    if cause is Cause.TIMETABLE:
+        row = await db.one("create_due_run", **values) or await db.one("run_due_at", kind=kind.value, due_at=due_at)
+    else:
+        row = await db.one("create_asked_run", **values)
+    if row is None:
+        raise LookupError(kind)
+    created = CreatedRun(row["run_id"], row["created"])
+    if created.created:
+        await _tell(db, created.run_id, RunState.QUEUED)
+    return created
+
+
+async def request_run(
+    db: TenantConnection, *, kind: RunKind, cause: Cause, issue_time: datetime, due_at: datetime | None = None, at: datetime, started_by: str = ""
+) -> CreatedRun:
+    """create_run, and the job that computes it, in this transaction. A tenant's runs of a kind are computed one at a time, in order."""
+    made = await create_run(db, kind=kind, cause=cause, issue_time=issue_time, due_at=due_at, created_at=at, started_by=started_by)
+    if made.created:
+        await enqueue(db, TASK_RUN, {"run_id": str(made.run_id)}, lock=f"run/{kind.value}")
+    return made
+
+
+async def start_run(db: TenantConnection, run_id: UUID, worker: str, at: datetime) -> Run | None:
+    """Begin to compute, or begin again where an earlier worker did not finish; None when the run is done or failed. Raises NotFound."""
+    row = await db.one("start_run", run_id=run_id, worker=worker, at=at)
+    if row is None:
+        await get_run(db, run_id)
+        return None
+    await _tell(db, run_id, RunState.RUNNING)
+    return _run(row, db.tenant_id)
+
+
+async def attach_bundle(db: TenantConnection, run_id: UUID, bundle_id: str) -> None:
+    """Say which input the run uses; it must be stored. A run that has one keeps it, so that a second attempt uses the same."""
+    await db.execute("attach_bundle", run_id=run_id, bundle_id=bundle_id)
+
+
+async def finish_run(db: TenantConnection, run_id: UUID, *, result: bytes, accounting: Accounting, at: datetime) -> bool:
+    """Store the result. False, and nothing changed, when the run was done or failed before: the caller then leaves out what follows from it."""
+    # The row is locked first: a second worker that finishes now waits here, then finds the run done.
+    if await db.one("lock_open_run", run_id=run_id) is None:
+        return False
+    (sha256,) = await put_content(db, [result])
+    await db.execute("finish_run", run_id=run_id, result_sha256=sha256, at=at, **_accounting_values(accounting))
+    await _tell(db, run_id, RunState.DONE)
+    return True
+
+
+async def fail_run(db: TenantConnection, run_id: UUID, error: Mapping[str, Any], accounting: Accounting | None, at: datetime) -> bool:
+    """The run cannot be made; `error` is LevadaError.as_document() or like it. False when it was done or failed before."""
+    if await db.one("lock_open_run", run_id=run_id) is None:
+        return False
+    await db.execute("fail_run", run_id=run_id, error=Jsonb(_plain(error)), at=at, **_accounting_values(accounting))
+    await _tell(db, run_id, RunState.FAILED)
+    return True
+
+
+async def get_run(db: TenantConnection, run_id: UUID) -> Run:
+    """Raises NotFound."""
+    row = await db.one("get_run", run_id=run_id)
+    if row is None:
+        raise NotFound("run", str(run_id))
+    return _run(row, db.tenant_id)
+
+
+async def list_runs(db: TenantConnection, limit: int, before: UUID | None = None) -> list[Run]:
+    """Runs, the newest first; with `before`, those older than that run."""
+    return [_run(row, db.tenant_id) for row in await db.fetch("list_runs", limit=limit, before=before)]
+
+
+async def get_result(db: TenantConnection, run_id: UUID) -> bytes:
+    """The result as it was stored. Raises NotFound when there is no such run, or it has none."""
+    run = await get_run(db, run_id)
+    if run.result_sha256 is None:
+        raise NotFound("result of run", str(run_id))
+    return await get_content(db, run.result_sha256)
+
+
+async def _tell(db: TenantConnection, run_id: UUID, state: RunState) -> None:
+    await db.notify("run", {"run_id": str(run_id), "state": state.value})
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can hold it: what is no JSON becomes text, numbers that JSON has no word for become None."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    return value if value is None or isinstance(value, bool | int) else str(value).replace("\x00", "�")
+
+
+def _accounting_values(accounting: Accounting | None) -> dict[str, Any]:
+    if accounting is None:
+        return {"wall_s": None, "cpu_s": None, "peak_memory_bytes": None, "queue_wait_s": None}
+    return {"wall_s": accounting.wall_s, "cpu_s": accounting.cpu_s, "peak_memory_bytes": accounting.peak_memory_bytes, "queue_wait_s": accounting.queue_wait_s}
+
+
+def _run(row: DictRow, tenant_id: str) -> Run:
+    accounting = None
+    if row["wall_s"] is not None:
+        accounting = Accounting(wall_s=row["wall_s"], cpu_s=row["cpu_s"], peak_memory_bytes=row["peak_memory_bytes"], queue_wait_s=row["queue_wait_s"])
+    return Run(
+        tenant_id=tenant_id,
+        run_id=row["run_id"],
+        kind=RunKind(row["kind"]),
+        state=RunState(row["state"]),
+        cause=Cause(row["cause"]),
+        issue_time=row["issue_time"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        bundle_id=row["bundle_id"],
+        result_sha256=row["result_sha256"],
+        attempts=row["attempts"],
+        error=row["error"],
+        accounting=accounting,
+        started_by=row["started_by"],
+    )

@@ -1,0 +1,54 @@
+-- name: create_due_run
+-- The timetable's run for an instant, unless it was made before.
+INSERT INTO levada.run (kind, state, cause, issue_time, due_at, created_at, started_by)
+VALUES (%(kind)s, 'queued', %(cause)s, %(issue_time)s, %(due_at)s, %(created_at)s, %(started_by)s)
+ON CONFLICT (tenant_id, kind, due_at) DO NOTHING
+RETURNING run_id, true AS created;
+
+-- name: run_due_at
+-- The timetable's run for an instant.
+SELECT run_id, false AS created FROM levada.run WHERE kind = %(kind)s AND due_at = %(due_at)s;
+
+-- name: create_asked_run
+-- A run that people or data ask for; where one of the kind waits, that one, to use what is known by now.
+INSERT INTO levada.run AS r (kind, state, cause, issue_time, due_at, created_at, started_by)
+VALUES (%(kind)s, 'queued', %(cause)s, %(issue_time)s, %(due_at)s, %(created_at)s, %(started_by)s)
+ON CONFLICT (tenant_id, kind) WHERE state = 'queued' AND cause <> 'timetable'
+DO UPDATE SET issue_time = greatest(r.issue_time, excluded.issue_time)
+RETURNING run_id, xmax = 0 AS created;
+
+-- name: start_run
+-- Begin, or begin again.
+UPDATE levada.run SET state = 'running', started_at = %(at)s, worker = %(worker)s, attempts = attempts + 1
+WHERE run_id = %(run_id)s AND state IN ('queued', 'running')
+RETURNING *;
+
+-- name: attach_bundle
+-- The run's input; the first one stays.
+UPDATE levada.run SET bundle_id = coalesce(bundle_id, %(bundle_id)s) WHERE run_id = %(run_id)s;
+
+-- name: lock_open_run
+-- Hold a run that is neither done nor failed; no row when it is. Under READ COMMITTED the state is looked at again once the lock is had.
+SELECT run_id FROM levada.run WHERE run_id = %(run_id)s AND state IN ('queued', 'running') FOR UPDATE;
+
+-- name: finish_run
+-- Done, with a result.
+UPDATE levada.run SET state = 'done', result_sha256 = %(result_sha256)s, finished_at = %(at)s,
+    wall_s = %(wall_s)s, cpu_s = %(cpu_s)s, peak_memory_bytes = %(peak_memory_bytes)s, queue_wait_s = %(queue_wait_s)s
+WHERE run_id = %(run_id)s;
+
+-- name: fail_run
+-- It cannot be made.
+UPDATE levada.run SET state = 'failed', error = %(error)s, finished_at = %(at)s,
+    wall_s = %(wall_s)s, cpu_s = %(cpu_s)s, peak_memory_bytes = %(peak_memory_bytes)s, queue_wait_s = %(queue_wait_s)s
+WHERE run_id = %(run_id)s;
+
+-- name: get_run
+-- One run.
+SELECT * FROM levada.run WHERE run_id = %(run_id)s;
+
+-- name: list_runs
+-- The newest first; those before a given run when one is given.
+SELECT * FROM levada.run
+WHERE %(before)s::uuid IS NULL OR (created_at, created_no) < (SELECT b.created_at, b.created_no FROM levada.run AS b WHERE b.run_id = %(before)s::uuid)
+ORDER BY created_at DESC, created_no DESC LIMIT %(limit)s;
