@@ -98,7 +98,7 @@ def test_a_server_of_ones_own_with_passwords_and_a_keeper_who_is_no_superuser() 
         keeper = admin.replace("levada_admin@/levada", "keeper:first%20secret@/water")
 
         async def works(url: str) -> None:
-            database = await Database.open(migrate.app_url(url), max_size=1, wait_s=2)
+            database = await Database.open(migrate.app_url(url), max_size=1, wait_s=0.5)
             await database.close()
             async with await psycopg.AsyncConnection.connect(migrate.worker_url(url)) as connection:
                 await connection.execute("SELECT * FROM procrastinate_jobs")

@@ -39,6 +39,10 @@ def test_a_plan_and_its_forecast_come_back_to_the_last_bit(in_database, tenant) 
                 await get_plan(db, uuid4())
             with pytest.raises(ValueError, match="cannot be published"):
                 await publish_plan(db, run_id, a_plan("another"), a_forecast(), NOW)
+            with pytest.raises(ValueError, match="JSON"):
+                await publish_plan(db, run_id, a_plan(tenant, cost=float("nan")), a_forecast(), NOW)
+            with pytest.raises(ValueError, match="specific energy"):
+                await put_indicators(db, run_id, NOW, [Indicator(name="specific energy", value=float("inf"), unit="kW.h/m3")])
 
     in_database(work)
 

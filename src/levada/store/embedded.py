@@ -262,11 +262,10 @@ def _postmaster(cluster: Path) -> psutil.Process | None:
 
 def _end_leftovers(place: _Place) -> None:
     """After a kill -9 of the main process its children may live on and hold shared memory: end them, then take away what names them."""
-    left = [p for p in psutil.process_iter() if _works_in(p, place.cluster)]
-    for process in left:
-        with suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(left, timeout=10)
+    for process in psutil.process_iter():
+        if _works_in(process, place.cluster):
+            with suppress(psutil.Error):
+                process.kill()
     deadline = time.monotonic() + 10
     while not _nobody_holds(place):
         if time.monotonic() > deadline:
@@ -274,7 +273,7 @@ def _end_leftovers(place: _Place) -> None:
                 f"the database in {place.wanted} is in use by a process that cannot be seen from here",
                 "it may run in another container: stop it there, or give each its own directory",
             )
-        time.sleep(0.1)
+        time.sleep(0.02)
     # None of its processes is alive and we hold start.lock, so these name a process that is gone, a zombie, or somebody else's by now.
     (place.cluster / "postmaster.pid").unlink(missing_ok=True)
     for socket in place.socket_dir.glob(".s.PGSQL.*"):
@@ -429,6 +428,9 @@ def _forget(directory: Path) -> None:
     place = _Place.of(directory)
     for folder in {place.socket_dir, place.home, place.wanted}:
         shutil.rmtree(folder, ignore_errors=True)
+    if place.home != place.wanted:
+        with suppress(OSError):
+            place.home.parent.rmdir()  # when that was the last one there
 
 
 def is_running(directory: Path) -> bool:

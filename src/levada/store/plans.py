@@ -8,6 +8,7 @@ from uuid import UUID
 
 from psycopg.rows import DictRow
 
+from levada.domain.bundle import canonical_json
 from levada.domain.errors import NotFound
 from levada.domain.plan import ForecastReport, Ladder, Plan
 from levada.domain.time import Window
@@ -47,7 +48,10 @@ class StoredPlan:
 
 
 async def publish_plan(db: TenantConnection, run_id: UUID, plan: Plan, forecast: ForecastReport, at: datetime) -> UUID:
-    """Store a run's plan and tell listeners (topic `plan`); returns the plan's id. The same run again changes nothing."""
+    """Store a run's plan and tell listeners (topic `plan`); returns the plan's id. The same run again changes nothing.
+
+    Raises ValueError for a plan of another tenant and for one that holds NaN or infinity, which could never be read again.
+    """
     if plan.tenant_id != db.tenant_id:
         raise ValueError(f"a plan of tenant {plan.tenant_id!r} cannot be published for {db.tenant_id!r}")
     row = await db.one(
@@ -61,8 +65,8 @@ async def publish_plan(db: TenantConnection, run_id: UUID, plan: Plan, forecast:
         lower_bound=plan.certificate.lower_bound,
         audited_cost=plan.audit.cost,
         at=at,
-        body=plan.model_dump_json(),
-        forecast=forecast.model_dump_json(),
+        body=canonical_json(plan.model_dump(mode="json")).decode(),
+        forecast=canonical_json(forecast.model_dump(mode="json")).decode(),
     )
     if row is None:
         row = await db.one("plan_of_run", run_id=run_id)

@@ -1,0 +1,67 @@
+"""Documents that do not fit the network or each other are refused when they are put in, with their path."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from levada.domain.consistency import check_consistency
+from levada.domain.errors import DocumentError
+from levada.domain.settings import FileContracts, Operation, Tariff
+from levada.hydraulics.inp import read_network
+
+TINY = Path(__file__).parent.parent / "system" / "tiny"
+
+
+def check(change: Any = lambda documents: None) -> None:
+    documents = {kind: json.loads((TINY / f"{kind}.json").read_text()) for kind in ("operation", "files", "tariff")}
+    change(documents)
+    network = read_network((TINY / "network.inp").read_bytes(), "network.inp")
+    check_consistency(Operation(**documents["operation"]), network, FileContracts(**documents["files"]), Tariff(**documents["tariff"]))
+
+
+def test_the_tiny_utility_fits() -> None:
+    check()
+
+
+def rename_pump(documents: dict[str, Any]) -> None:
+    documents["operation"]["pumps"]["PU3"] = documents["operation"]["pumps"].pop("PU2")
+
+
+def forget_tank(documents: dict[str, Any]) -> None:
+    documents["operation"]["tanks"] = {"TANK": documents["operation"]["tanks"]["TNK"]}
+
+
+def share_junction(documents: dict[str, Any]) -> None:
+    documents["operation"]["zones"]["hamlet"] = {"flow_series": "zone.village.flow", "junctions": ["VIL"]}
+
+
+def lose_series(documents: dict[str, Any]) -> None:
+    del documents["files"]["contracts"][0]["columns"]["TNK_LEVEL"]
+
+
+def level_from_flow(documents: dict[str, Any]) -> None:
+    documents["operation"]["tanks"]["TNK"]["level_series"] = "zone.village.flow"
+
+
+def other_network(documents: dict[str, Any]) -> None:
+    documents["operation"]["network"] = "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (rename_pump, "operation, pumps.PU3: there is no pump 'PU3'; did you mean"),
+        (forget_tank, "operation, tanks.TANK: there is no tank 'TANK'"),
+        (share_junction, "is already in zone"),
+        (lose_series, "operation, tanks.TNK.level_series: there is no file contract column for series 'tank.TNK.level'"),
+        (level_from_flow, "series 'zone.village.flow' is delivered as flow, but level is needed"),
+        (other_network, "operation, network: names 000000000000"),
+    ],
+    ids=["pump", "tank", "zones", "series", "quantity", "network"],
+)
+def test_what_does_not_fit_is_named_with_its_path(change: Any, said: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        check(change)
+    assert said in str(caught.value)

@@ -1,0 +1,49 @@
+"""The command asked wrongly: words on stderr, exit 2, never a traceback. With the database: tests/system."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from levada.cli import main
+
+
+def levada(*args: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "levada", *args], capture_output=True, text=True, check=False, env=env, cwd=cwd, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("plan",), "No such command 'plan'"),
+        (("replay", "serra", "not-a-run"), "not-a-run"),
+        (("tenant", "apply", "/nowhere"), "does not exist"),
+        (("user", "add", "a@b.example"), "--tenant"),
+        (("compute", __file__, "--out", "/tmp/never.json"), "not a Levada bundle"),
+        (("network", "check", __file__), "test_cli.py: "),
+    ],
+    ids=lambda a: " ".join(a) if isinstance(a, tuple) else "",
+)
+def test_wrong_use_is_said_in_words(args: tuple[str, ...], said: str) -> None:
+    done = levada(*args)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_teaches_the_way_in(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    told = capsys.readouterr().out
+    for word in ("levada demo run", "levada serve", "levada tenant apply", "levada status"):
+        assert word in told
+
+
+def test_a_database_that_cannot_be_reached_is_said_without_its_password(tmp_path: Path) -> None:
+    env = {"LEVADA_DATABASE_URL": "postgresql://levada:hidden-word@127.0.0.1:1/levada?connect_timeout=2", "PATH": "/usr/bin:/bin", "LEVADA_DATA_DIR": str(tmp_path)}
+    done = levada("status", env=env)
+    assert done.returncode == 2
+    assert "hidden-word" not in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
