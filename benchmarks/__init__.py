@@ -1,0 +1,9 @@
+"""What we claim, as commands that print our figure beside a peer's or a published one from the same run.
+
+`python -m benchmarks` runs all; `python -m benchmarks.schedule` one. Each checks the answer before it times, repeats and takes
+the median. Real networks and demands are read from LEVADA_BENCH_DATA (default ../shared/data); where they are absent, a case says so.
+
+schedule.py   cost, bound and gap of schedules beside published ones
+forecast.py   errors of forecasts beside the naive one and a contest's competitors
+spine.py      the running product: file closed -> readings -> plan, load, memory
+"""
