@@ -34,7 +34,7 @@ class Role(StrEnum):
 RIGHTS: dict[Role, frozenset[str]] = {
     Role.VIEWER: frozenset({"plans:read", "readings:read", "runs:read", "files:read"}),
     Role.OPERATOR: frozenset({"plans:read", "readings:read", "runs:read", "files:read", "runs:start"}),
-    Role.ENGINEER: frozenset({"plans:read", "readings:read", "runs:read", "files:read", "runs:start", "settings:read", "settings:write"}),
+    Role.ENGINEER: frozenset({"plans:read", "readings:read", "runs:read", "files:read", "runs:start", "settings:read", "settings:write", "metrics:read"}),
 }
 
 

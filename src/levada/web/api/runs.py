@@ -1,0 +1,106 @@
+"""Runs: what was computed, why, from what, and what it took; and asking for one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request, Response, get, post
+from litestar.params import FromPath, QueryParameter
+from pydantic import AwareDatetime, BaseModel, Field
+
+from levada.domain.run import Cause, Run, RunKind
+from levada.store.audit_log import note
+from levada.store.runs import CreatedRun, get_run, list_runs, request_run
+from levada.web.access import needs, principal_of_request
+from levada.web.api.answers import Limit, Tenant, answers
+from levada.web.site import Site, ThisSite
+
+__all__ = ["ask_for_plan", "list_all_runs", "show_run", "start_plan_run"]
+
+
+class AccountingDocument(BaseModel):
+    """What a run took."""
+
+    wall_s: float
+    cpu_s: float
+    peak_memory_bytes: int
+    queue_wait_s: float
+
+
+class RunDocument(BaseModel):
+    """One run. `issue_time` is the instant whose knowledge it uses; `levada replay RUN_ID` computes it again from its bundle."""
+
+    run_id: UUID
+    kind: str
+    state: Annotated[str, Field(description="queued, running, done or failed")]
+    cause: Annotated[str, Field(description="timetable, new-data or operator")]
+    issue_time: AwareDatetime
+    created_at: AwareDatetime
+    started_at: AwareDatetime | None
+    finished_at: AwareDatetime | None
+    bundle_id: Annotated[str | None, Field(description="SHA-256 of everything that went in")]
+    result_sha256: str | None
+    attempts: int
+    error: dict[str, Any] | None
+    accounting: AccountingDocument | None
+    started_by: str
+
+
+class RunList(BaseModel):
+    runs: list[RunDocument]
+
+
+class StartedRun(BaseModel):
+    """The run that was asked for. `created` is false where one was waiting already: it will use all that is known now."""
+
+    run_id: UUID
+    created: bool
+
+
+def _document(run: Run) -> RunDocument:
+    taken = run.accounting
+    accounting = None
+    if taken is not None:
+        accounting = AccountingDocument(
+            wall_s=taken.wall_s, cpu_s=taken.cpu_s, peak_memory_bytes=taken.peak_memory_bytes, queue_wait_s=taken.queue_wait_s
+        )
+    plain = {name: getattr(run, name) for name in RunDocument.model_fields if name != "accounting"}
+    return RunDocument(**plain, accounting=accounting)
+
+
+async def ask_for_plan(request: Request[Any, Any, Any], site: Site, tenant: str) -> CreatedRun:
+    """Ask for a plan from what is known now, in the name of the caller; noted in the audit log."""
+    principal = principal_of_request(request)
+    by, now = principal.name if principal else "", site.clock.now()
+    async with site.database.tenant(tenant) as db:
+        made = await request_run(db, kind=RunKind.PLAN, cause=Cause.OPERATOR, issue_time=now, at=now, started_by=by)
+        await note(db, by, "run requested", {"run_id": str(made.run_id), "created": made.created}, now)
+    return made
+
+
+@get("/tenants/{tenant:str}/runs", guards=[needs("runs:read")], responses=answers(401, 403, 404), tags=["runs"], summary="Runs")
+async def list_all_runs(
+    tenant: Tenant, site: ThisSite, limit: Limit = 50, before: Annotated[UUID | None, QueryParameter(description="Only runs older than this one")] = None
+) -> RunList:
+    """Runs, the newest first."""
+    async with site.database.tenant(tenant) as db:
+        return RunList(runs=[_document(run) for run in await list_runs(db, limit, before)])
+
+
+@get("/tenants/{tenant:str}/runs/{run_id:uuid}", guards=[needs("runs:read")], responses=answers(401, 403, 404), tags=["runs"], summary="One run")
+async def show_run(tenant: Tenant, run_id: FromPath[UUID], site: ThisSite) -> RunDocument:
+    """A run with its state, and its error where it failed."""
+    async with site.database.tenant(tenant) as db:
+        return _document(await get_run(db, run_id))
+
+
+@post(
+    "/tenants/{tenant:str}/runs", guards=[needs("runs:start")], responses=answers(401, 403, 404), tags=["runs"], summary="Plan now", status_code=202
+)
+async def start_plan_run(request: Request[Any, Any, Any], tenant: Tenant, site: ThisSite) -> Response[StartedRun]:
+    """Ask for a new plan from what is known now. Answers at once; look at the run (Location) for how it goes."""
+    made = await ask_for_plan(request, site, tenant)
+    return Response(
+        StartedRun(run_id=made.run_id, created=made.created), status_code=202, headers={"Location": f"/v1/tenants/{tenant}/runs/{made.run_id}"}
+    )

@@ -1,0 +1,162 @@
+"""The operator's page of one utility: what to do now, and how good and how fresh it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect, ServerSentEvent, Template
+
+from levada.domain.calendar import holidays_in
+from levada.domain.errors import InputGap
+from levada.domain.series import Readings
+from levada.domain.settings import DayAheadTariff, Operation, Tariff, Utility
+from levada.domain.tariff import energy_prices
+from levada.domain.time import Steps, Window
+from levada.store.database import TenantConnection
+from levada.store.documents import find_document
+from levada.store.plans import StoredPlan, current_plan, forecast_of, plans_covering
+from levada.store.runs import get_run, list_runs
+from levada.store.series import data_age, latest, list_series, readings_many
+from levada.web.access import needs, principal_of_request
+from levada.web.api.runs import ask_for_plan
+from levada.web.events import event_stream
+from levada.web.page import display_of, page
+from levada.web.site import Site, ThisSite
+from levada.web.views.board import BoardData, BoardView, board_view
+from levada.web.views.charts import BoardCharts, history_window
+from levada.web.views.cost import Issued, SpentSoFar, measured_so_far, planned_so_far
+from levada.web.views.display import Display
+from levada.web.views.run import run_row
+
+__all__ = ["board", "board_events", "board_json", "board_parts", "plan_now", "plan_now_state"]
+
+_RUNS_SHOWN = 5
+_QUARTER = timedelta(minutes=15)
+
+
+def _series_shown(operation: Operation) -> set[str]:
+    found = {t.level_series for t in operation.tanks.values()} | {z.flow_series for z in operation.zones.values()}
+    for pump in operation.pumps.values():
+        found |= {s for s in (pump.status_series, pump.speed_series) if s}
+    return found
+
+
+async def _measured_cost(
+    db: TenantConnection, utility: Utility, operation: Operation, tariff: Tariff, today: Window, now: datetime
+) -> SpentSoFar | None:
+    """Metered energy since midnight at the tariff's prices; None where no meter reports or the tariff has a gap."""
+    methods = {s.series_id: s.cell_method for s in await list_series(db)}
+    meters = [p.energy_series for p in operation.pumps.values() if p.energy_series]
+    quarters = int((now - today.start) / _QUARTER)
+    if len(meters) < len(operation.pumps) or quarters < 1 or not all(m in methods for m in meters):
+        return None
+    steps = Steps.even(today.start, _QUARTER, quarters)
+    wanted = list(meters)
+    terms = tariff.tariff
+    if isinstance(terms, DayAheadTariff) and terms.price_series in methods:
+        wanted.append(terms.price_series)
+    # A reading before midnight and one after now are needed to know the counter at both ends.
+    found = await readings_many(db, wanted, Window(today.start - timedelta(hours=2), now + timedelta(seconds=1)), now)
+    published = found.get(terms.price_series) if isinstance(terms, DayAheadTariff) else None
+    try:
+        prices = energy_prices(tariff, steps, utility.time_zone, holidays_in(utility, today), published)
+    except InputGap:
+        return None
+    return measured_so_far([(found[m].usable(), methods[m]) for m in meters], prices.per_kwh, steps, today, now)
+
+
+async def _load(db: TenantConnection, now: datetime, *, may_start: bool) -> tuple[Utility, Display, BoardView]:
+    """All that the page shows of one utility, as known now."""
+    utility, d = await display_of(db)
+    documents = {kind: await find_document(db, kind) for kind in ("operation", "tariff")}
+    operation = documents["operation"] if isinstance(documents["operation"], Operation) else None
+    tariff = documents["tariff"] if isinstance(documents["tariff"], Tariff) else None
+    current = await current_plan(db, now)
+    today, history = d.local.today(now), history_window(now)
+    recent: Sequence[StoredPlan] = [s for s in await plans_covering(db, Window(min(today.start, history.start), now)) if s.published_at <= now]
+    if current is not None and current.plan_id not in {s.plan_id for s in recent}:
+        recent = [*recent, current]
+    known = {s.series_id for s in await list_series(db)}
+    readings: dict[str, Readings] = {}
+    if operation is not None:
+        readings = await readings_many(db, _series_shown(operation) & known, history, now)
+    data = BoardData(
+        now=now,
+        current=current,
+        recent=recent,
+        forecast=await forecast_of(db, current.plan_id) if current else None,
+        operation=operation,
+        readings=readings,
+        latest=await latest(db, now),
+        data_age=await data_age(db, now, now),
+        runs=await list_runs(db, _RUNS_SHOWN),
+        planned=planned_so_far([Issued(s.published_at, s.plan) for s in recent], today, now),
+        measured=await _measured_cost(db, utility, operation, tariff, today, now) if operation and tariff else None,
+        has_tariff=tariff is not None,
+        may_start=may_start,
+    )
+    return utility, d, board_view(data, d)
+
+
+def _may_start(request: Request[Any, Any, Any], tenant: str) -> bool:
+    principal = principal_of_request(request)
+    return principal is not None and principal.may(tenant, "runs:start")
+
+
+async def _board(request: Request[Any, Any, Any], site: Site, tenant: str, template: str) -> Template:
+    async with site.database.tenant(tenant) as db:
+        utility, d, view = await _load(db, site.clock.now(), may_start=_may_start(request, tenant))
+    return page(request, template, display=d, utility=utility, tenant=tenant, view=view)
+
+
+@get("/t/{tenant:str}", guards=[needs("plans:read")], include_in_schema=False)
+async def board(request: Request[Any, Any, Any], tenant: FromPath[str], site: ThisSite) -> Template:
+    """The whole page."""
+    return await _board(request, site, tenant, "board")
+
+
+@get("/t/{tenant:str}/board/parts", guards=[needs("plans:read")], include_in_schema=False)
+async def board_parts(request: Request[Any, Any, Any], tenant: FromPath[str], site: ThisSite) -> Template:
+    """What changes on the page, for an open one to take in."""
+    return await _board(request, site, tenant, "board_parts")
+
+
+@get("/t/{tenant:str}/board.json", guards=[needs("plans:read")], include_in_schema=False)
+async def board_json(tenant: FromPath[str], site: ThisSite) -> BoardCharts:
+    """The charts as numbers."""
+    async with site.database.tenant(tenant) as db:
+        _, _, view = await _load(db, site.clock.now(), may_start=False)
+    return view.charts
+
+
+@get("/t/{tenant:str}/events", guards=[needs("plans:read")], include_in_schema=False)
+async def board_events(tenant: FromPath[str], site: ThisSite) -> ServerSentEvent:
+    """Tells the page when something of the utility changed."""
+    return event_stream(site.audience, tenant)
+
+
+@post("/t/{tenant:str}/plan-now", guards=[needs("runs:start")], include_in_schema=False, status_code=200)
+async def plan_now(request: Request[Any, Any, Any], tenant: FromPath[str], site: ThisSite) -> Template | Redirect:
+    """Asks for a plan and shows how it goes; without scripts, on the whole page."""
+    made = await ask_for_plan(request, site, tenant)
+    if not request.headers.get("hx-request"):
+        return Redirect(f"/t/{tenant}", status_code=303)
+    return await _run_state(request, site, tenant, made.run_id)
+
+
+@get("/t/{tenant:str}/plan-now/{run_id:uuid}", guards=[needs("runs:read")], include_in_schema=False)
+async def plan_now_state(request: Request[Any, Any, Any], tenant: FromPath[str], run_id: FromPath[UUID], site: ThisSite) -> Template:
+    """How the run that was asked for goes."""
+    return await _run_state(request, site, tenant, run_id)
+
+
+async def _run_state(request: Request[Any, Any, Any], site: Site, tenant: str, run_id: UUID) -> Template:
+    async with site.database.tenant(tenant) as db:
+        utility, d = await display_of(db)
+        run = await get_run(db, run_id)
+    return page(request, "plan_now", display=d, utility=utility, tenant=tenant, run=run_row(run, site.clock.now(), d), may_start=_may_start(request, tenant))

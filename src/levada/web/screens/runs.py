@@ -1,0 +1,31 @@
+"""The list of runs: when, why, how long, and what became of each."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, get
+from litestar.params import FromPath, FromQuery
+from litestar.response import Template
+
+from levada.store.runs import list_runs
+from levada.web.access import needs
+from levada.web.page import display_of, page
+from levada.web.site import ThisSite
+from levada.web.views.run import run_row
+
+__all__ = ["runs_page"]
+
+_PAGE = 50
+
+
+@get("/t/{tenant:str}/runs", guards=[needs("runs:read")], include_in_schema=False)
+async def runs_page(request: Request[Any, Any, Any], tenant: FromPath[str], site: ThisSite, before: FromQuery[UUID | None] = None) -> Template:
+    """Fifty runs, the newest first; `before` gives the older ones."""
+    now = site.clock.now()
+    async with site.database.tenant(tenant) as db:
+        utility, d = await display_of(db)
+        found = await list_runs(db, _PAGE, before)
+    older = str(found[-1].run_id) if len(found) == _PAGE else ""
+    return page(request, "runs", display=d, utility=utility, tenant=tenant, runs=[run_row(run, now, d) for run in found], older=older)

@@ -1,0 +1,66 @@
+"""Runs as rows of a list and as a page: state, cause, times, what they took, and what went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from levada.domain.run import Run, RunState
+from levada.web.views.display import Display
+
+__all__ = ["RunRow", "run_row"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """One run in words; `state` is the stable name for colours, `state_word` the language's."""
+
+    run_id: str
+    state: str
+    state_word: str
+    cause: str
+    kind: str
+    issue: str
+    created: str
+    started: str
+    finished: str
+    took: str
+    waited: str
+    cpu: str
+    memory: str
+    attempts: int
+    by: str
+    problem: str
+    bundle_id: str
+    result_sha256: str
+
+
+def run_row(run: Run, now: datetime, d: Display) -> RunRow:
+    """The run as shown at `now`."""
+    spent = run.accounting
+    if spent is not None:
+        took = f"{d.number(spent.wall_s, 1)}\u00a0s"
+    elif run.started_at is not None and run.state is RunState.RUNNING:
+        took = d.duration(now - run.started_at)
+    else:
+        took = "–"
+    return RunRow(
+        run_id=str(run.run_id),
+        state=run.state.value,
+        state_word=d.t(f"run.{run.state.value}"),
+        cause=d.t(f"cause.{run.cause.value}"),
+        kind=d.t(f"kind.{run.kind.value}"),
+        issue=d.local.near(run.issue_time, now),
+        created=d.local.near(run.created_at, now),
+        started=d.local.near(run.started_at, now) if run.started_at else "–",
+        finished=d.local.near(run.finished_at, now) if run.finished_at else "–",
+        took=took,
+        waited=f"{d.number(spent.queue_wait_s, 1)}\u00a0s" if spent else "–",
+        cpu=f"{d.number(spent.cpu_s, 1)}\u00a0s" if spent else "–",
+        memory=d.memory(spent.peak_memory_bytes) if spent else "–",
+        attempts=run.attempts,
+        by=run.started_by,
+        problem=str((run.error or {}).get("message", "")),
+        bundle_id=run.bundle_id or "",
+        result_sha256=run.result_sha256 or "",
+    )
