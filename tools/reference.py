@@ -103,7 +103,16 @@ def errors() -> str:
     return "\n".join([*lines, ""])
 
 
-PAGES = {"commands.md": commands, "settings.md": settings, "errors.md": errors}
+def metrics() -> str:
+    from levada.telemetry.metrics import FAMILIES
+
+    lines = ["# Metrics", "", "Made from the code by `make reference`. `GET /metrics`, in Prometheus' text form; figures of the whole installation come from the database.", ""]
+    lines += ["| name | kind | labels | meaning |", "|---|---|---|---|"]
+    lines += [f"| `{f.name}` | {f.kind} | {', '.join(f.labels)} | {f.help} |" for f in FAMILIES.values()]
+    return "\n".join([*lines, ""])
+
+
+PAGES = {"commands.md": commands, "settings.md": settings, "errors.md": errors, "metrics.md": metrics}
 
 
 def main() -> int:
