@@ -143,12 +143,16 @@ def mean_scores(of: Sequence[Scores]) -> Scores:
 
 
 def _competitors(zones: Sequence[str]) -> dict[int, Scores]:
+    """Mean scores by final position, of those who forecast all of these districts and weeks."""
     found: dict[int, list[Scores]] = {}
     with (data_folder() / "bwdf_competitor_scores.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             if row["week"] in CONTEST_WEEKS and row["dma"] in zones:
-                found.setdefault(int(row["ranking_position"]), []).append(Scores(float(row["PI1"]), float(row["PI2"]), float(row["PI3"])))
-    return {position: mean_scores(s) for position, s in sorted(found.items())}
+                cells = [float(row[name] or "nan") for name in ("PI1", "PI2", "PI3")]
+                found.setdefault(int(row["ranking_position"]), []).append(Scores(*cells))
+    # Who left out a district or week is not compared: its mean would be over other, perhaps easier, weeks.
+    complete = {position: s for position, s in found.items() if all(np.isfinite([x.pi1, x.pi2, x.pi3]).all() for x in s)}
+    return {position: mean_scores(s) for position, s in sorted(complete.items())}
 
 
 def _middle(q: ZoneForecast) -> Floats:

@@ -21,6 +21,7 @@ import click
 from levada import __version__
 from levada.domain.errors import LevadaError
 from levada.serve import Settings
+from levada.telemetry.log import configure_logs
 
 __all__ = ["main"]
 
@@ -495,6 +496,8 @@ def demo_customer(tenant_id: str) -> None:
 
 def main(args: list[str] | None = None) -> int:
     """Entry of the command; returns the exit code."""
+    # Commands answer on stdout; what the parts log meanwhile matters only when it is a warning. Parts set their own level.
+    configure_logs(level="WARNING")
     try:
         outcome = cli.main(args=args, standalone_mode=False)
     except click.exceptions.Abort:

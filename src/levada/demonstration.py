@@ -132,6 +132,7 @@ async def _provision(settings: Settings, folder: _Folder, memory: dict[str, Any]
             host_key = await installation_text(registry, "sftp-host-key", lambda: asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode())
     known = asyncssh.import_private_key(host_key).export_public_key().decode().strip()
     folder.keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder.keys / "host_key.pub").write_text(f"{known}\n")
     (folder.keys / "known_hosts").write_text(f"[127.0.0.1]:{settings.sftp_port} {known}\n")
     say(f"  {len(utilities)} utilities are set up")
 
@@ -305,7 +306,7 @@ async def run_demo_customer(tenant: str, env: Mapping[str, str]) -> None:
             sftp_host="127.0.0.1",
             sftp_port=settings.sftp_port,
             key_path=root / "keys" / tenant,
-            known_hosts=root / "keys" / "known_hosts",
+            host_key=(root / "keys" / "host_key.pub").read_text().strip(),
             http_url=f"http://127.0.0.1:{settings.http_port}",
             token=env["LEVADA_DEMO_TOKEN"],
             state_dir=root / "plants" / tenant,

@@ -27,7 +27,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from levada.clock import Clock
 from levada.domain.errors import SetupError
@@ -216,7 +216,7 @@ async def run_part(part: str, settings: Settings) -> None:
     if part != "web":  # Granian listens for signals itself
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-    watch = [asyncio.ensure_future(stop.wait())]
+    watch: list[asyncio.Future[Any]] = [asyncio.ensure_future(stop.wait())]
     if supervisor := os.environ.get("LEVADA_SUPERVISOR"):
         watch.append(asyncio.ensure_future(_gone(int(supervisor))))
     done, _ = await asyncio.wait([work, *watch], return_when=asyncio.FIRST_COMPLETED)

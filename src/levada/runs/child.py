@@ -1,0 +1,217 @@
+"""Computing in a process of its own, so that a crash, a runaway or a memory blow-up in native code takes nobody with it.
+
+The child is started when first needed, computes one bundle after another and is started anew after it died. Parent and child talk
+over the child's standard input and output: frames of an 8-byte length and that many bytes. A request is a bundle file; an answer is a
+JSON head, then the result's bytes. What a library prints there is dropped; standard error is the log's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import psutil
+
+from levada.domain.bundle import Bundle
+from levada.domain.errors import LevadaError
+from levada.telemetry.log import get_logger
+
+__all__ = ["ComputeChild", "ComputeFailed", "Computed"]
+
+log = get_logger("child")
+
+PIPELINE = "levada.runs.pipeline:compute"
+_WATCH_S = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """A result, and what it took: seconds of wall clock and processor, peak resident memory of the child during this run."""
+
+    result: bytes
+    wall_s: float
+    cpu_s: float
+    peak_memory_bytes: int
+
+
+class ComputeFailed(LevadaError):
+    """There is no result. `document` is the error as stored with the run; `permanent` says that doing it again would give the same."""
+
+    code, status = "compute", 500
+
+    def __init__(self, document: dict[str, object], *, permanent: bool) -> None:
+        super().__init__(str(document.get("message", "")))
+        self.document, self.permanent = document, permanent
+
+    def as_document(self) -> dict[str, object]:
+        return dict(self.document)
+
+
+# --- the parent's side ----------------------------------------------------------------------------------------------
+
+
+class ComputeChild:
+    """One child process and its two limits. Not to be shared by tasks that run at the same time."""
+
+    def __init__(self, *, run_timeout_s: float = 900.0, memory_limit_bytes: int = 3 << 30, function: str = PIPELINE) -> None:
+        self._timeout_s, self._memory_limit, self._function = run_timeout_s, memory_limit_bytes, function
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def compute(self, bundle: Bundle) -> Computed:
+        """Compute a bundle in the child. Raises ComputeFailed for an error of the input, a crash, and a limit that was hit.
+
+        When this is cancelled the child is ended: it would go on for nobody.
+        """
+        process = await self._started()
+        answer = asyncio.ensure_future(self._ask(process, bundle.to_file()))
+        try:
+            problem = await self._watch(process, answer)
+            if problem is None:
+                head, result = await answer
+                return _computed(head, result)
+            await self.close()
+            raise ComputeFailed(problem, permanent=False)
+        except (EOFError, OSError) as e:
+            # Its pipe is shut before its end is known: let it die of its own cause, which is to be told.
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(process.wait(), 5.0)
+            await self.close()
+            raise ComputeFailed(_death(process.returncode), permanent=False) from e
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+        finally:
+            answer.cancel()
+            with contextlib.suppress(asyncio.CancelledError, EOFError, OSError):
+                await answer
+
+    async def close(self) -> None:
+        """End the child, whatever it does. The next `compute` starts a new one."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        if self._process is not None and self._process.returncode is None:
+            return self._process
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", __name__, self._function, str(os.getpid()), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )  # fmt: skip
+        return self._process
+
+    async def _ask(self, process: asyncio.subprocess.Process, request: bytes) -> tuple[bytes, bytes]:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(len(request).to_bytes(8, "little") + request)
+        await process.stdin.drain()
+        frames = []
+        for _ in range(2):
+            length = int.from_bytes(await process.stdout.readexactly(8), "little")
+            frames.append(await process.stdout.readexactly(length))
+        return frames[0], frames[1]
+
+    async def _watch(self, process: asyncio.subprocess.Process, answer: asyncio.Future[tuple[bytes, bytes]]) -> dict[str, object] | None:
+        """Wait for the answer; what went wrong when a limit is hit first."""
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        while True:
+            done, _ = await asyncio.wait([answer], timeout=_WATCH_S)
+            if done:
+                return None
+            if asyncio.get_running_loop().time() > deadline:
+                return {"code": "run-timeout", "message": f"computing took longer than {self._timeout_s:g} s and was stopped", "limit_s": self._timeout_s}
+            try:
+                used = psutil.Process(process.pid).memory_info().rss
+            except psutil.Error:
+                continue  # it has just died: the answer's end tells how
+            if used > self._memory_limit:
+                text = f"computing needed more than {self._memory_limit / 1e6:.0f} MB of memory and was stopped"
+                return {"code": "run-memory", "message": text, "limit_bytes": self._memory_limit}
+
+
+def _computed(head: bytes, result: bytes) -> Computed:
+    told = json.loads(head)
+    if told["error"] is not None:
+        raise ComputeFailed(told["error"], permanent=True)
+    return Computed(result=result, wall_s=told["wall_s"], cpu_s=told["cpu_s"], peak_memory_bytes=told["peak_memory_bytes"])
+
+
+def _death(code: int | None) -> dict[str, object]:
+    by = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+    return {"code": "run-crash", "message": f"the computing process died ({by})", "exit_code": code}
+
+
+# --- the child's side -----------------------------------------------------------------------------------------------
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel end this process when the worker is killed, even with -9 in mid-run: nobody would take the result."""
+    with contextlib.suppress(OSError, AttributeError):  # Linux only; elsewhere the closed pipe ends us after the run
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _reset_peak() -> None:
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM, so that the peak is this run's and not that of one before
+
+
+def _peak_bytes() -> int:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _answer(compute: Callable[[Bundle], bytes], request: bytes) -> tuple[bytes, bytes]:
+    _reset_peak()
+    began, cpu_began = time.perf_counter(), time.process_time()
+    result, error = b"", None
+    try:
+        result = compute(Bundle.from_file(request))
+    except LevadaError as e:
+        error = e.as_document()
+    except Exception as e:  # noqa: BLE001  a defect in an algorithm is told with the run, where its bundle can be had
+        error = {"code": "defect", "message": f"a defect in the program: {type(e).__name__}: {e}", "trace": traceback.format_exc()[-4000:]}
+    head = {"error": error, "wall_s": time.perf_counter() - began, "cpu_s": time.process_time() - cpu_began, "peak_memory_bytes": _peak_bytes()}
+    return json.dumps(head, default=str).encode(), result
+
+
+def _serve(source: BinaryIO, sink: BinaryIO, compute: Callable[[Bundle], bytes]) -> None:
+    while len(length := source.read(8)) == 8:
+        for frame in _answer(compute, source.read(int.from_bytes(length, "little"))):
+            sink.write(len(frame).to_bytes(8, "little"))
+            sink.write(frame)
+        sink.flush()
+
+
+def main(function: str, parent: str) -> None:
+    """Answer requests until the parent closes the pipe or is gone."""
+    _die_with(int(parent))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides when we end
+    sink = os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a solver's banner must come neither between our frames nor into the log
+    module, name = function.split(":")
+    with contextlib.suppress(BrokenPipeError):
+        _serve(sys.stdin.buffer, sink, getattr(importlib.import_module(module), name))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,132 @@
+"""One run from the queue to its stored result: freeze, compute, store. Harmless when it is done twice.
+
+Freezing is a transaction: the run's input is fixed by the first attempt, and later ones use the same. Storing is a transaction: the result,
+the plan, its indicators and the job that publishes it are there together or not at all, and only for the worker that finishes first.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from levada.clock import Clock
+from levada.domain.bundle import Bundle
+from levada.domain.errors import LevadaError
+from levada.domain.plan import PlanResult
+from levada.domain.run import Accounting, Run
+from levada.runs.child import ComputeChild, Computed, ComputeFailed
+from levada.runs.freeze import freeze
+from levada.runs.manifest import manifest
+from levada.store.bundles import get_bundle, put_bundle
+from levada.store.database import Database
+from levada.store.indicators import put_indicators
+from levada.store.jobs import TASK_PUBLISH, enqueue
+from levada.store.plans import publish_plan
+from levada.store.runs import attach_bundle, fail_run, finish_run, start_run
+from levada.telemetry.log import get_logger
+from levada.telemetry.trace import span
+
+__all__ = ["DATABASE_TROUBLE", "TryAgain", "compute_run"]
+
+log = get_logger("runs")
+
+DATABASE_TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+"""The database is gone or restarting: nothing is wrong with the work itself."""
+
+MAX_FAILURES = 3
+"""Attempts that a run has when its computing crashes or hits a limit."""
+MAX_ATTEMPTS = 8
+"""Attempts in all: a run that takes its workers with it, so that none lives to tell, must end at some time."""
+
+
+class TryAgain(Exception):
+    """The work is to be tried again after `in_s` seconds of real time."""
+
+    def __init__(self, because: str, in_s: float) -> None:
+        super().__init__(because)
+        self.in_s = in_s
+
+
+async def compute_run(database: Database, tenant_id: str, run_id: UUID, *, worker: str, clock: Clock, child: ComputeChild) -> None:
+    """Do a run, or note why it cannot be done. Raises TryAgain when a later attempt may do it, NotFound for an unknown run.
+
+    A run that was done or failed before is left alone.
+    """
+    async with database.tenant(tenant_id) as db:
+        run = await start_run(db, run_id, worker, clock.now())
+    if run is None:
+        log.info("run was finished before")
+        return
+    log.info("run started", kind=run.kind.value, cause=run.cause.value, attempt=run.attempts)
+    try:
+        if run.attempts > MAX_ATTEMPTS:
+            message = f"begun {run.attempts - 1} times and never finished: the workers that computed it were lost"
+            raise ComputeFailed({"code": "run-lost", "message": message}, permanent=True)
+        with span("run.freeze", attempt=run.attempts):
+            bundle = await _frozen(database, run, clock.now())
+        with span("run.compute", bundle=bundle.bundle_id):
+            computed = await child.compute(bundle)
+        with span("run.store"):
+            await _store(database, run, computed, clock)
+        return
+    except DATABASE_TROUBLE:
+        raise
+    except ComputeFailed as e:
+        failed = e
+    except LevadaError as e:
+        failed = ComputeFailed(e.as_document(), permanent=True)
+    except Exception as e:  # whatever it is, the run must not stay `running` for ever
+        log.exception("defect")
+        failed = ComputeFailed({"code": "defect", "message": f"a defect in the program: {type(e).__name__}: {e}"}, permanent=False)
+    if not failed.permanent and run.attempts < MAX_FAILURES:
+        raise TryAgain(str(failed), 2.0 * 4 ** (run.attempts - 1))
+    await _fail(database, run, {**failed.document, "attempts": run.attempts}, clock)
+
+
+async def _frozen(database: Database, run: Run, at: datetime) -> Bundle:
+    async with database.tenant(run.tenant_id) as db:
+        if run.bundle_id is not None:
+            return await get_bundle(db, run.bundle_id)
+        bundle = (await freeze(db, run.issue_time)).to_bundle()
+        await attach_bundle(db, run.run_id, await put_bundle(db, bundle, at))
+        return bundle
+
+
+async def _store(database: Database, run: Run, computed: Computed, clock: Clock) -> None:
+    result = PlanResult.model_validate_json(computed.result)
+    waited = (run.started_at - run.created_at) if run.started_at else clock.now() - run.created_at
+    accounting = Accounting(
+        wall_s=computed.wall_s, cpu_s=computed.cpu_s, peak_memory_bytes=computed.peak_memory_bytes, queue_wait_s=max(0.0, clock.real_seconds(waited))
+    )
+    at = clock.now()
+    async with database.tenant(run.tenant_id) as db:
+        if not await finish_run(db, run.run_id, result=computed.result, accounting=accounting, at=at):
+            log.info("another worker finished the run first; this result is dropped")
+            return
+        plan_id = await publish_plan(db, run.run_id, result.plan, result.forecast, at)
+        await put_indicators(db, run.run_id, run.issue_time, result.indicators)
+        # Ahead of other work: a plan that nobody has seen is of no use.
+        await enqueue(db, TASK_PUBLISH, {"plan_id": str(plan_id)}, priority=10)
+    plan = result.plan
+    log.info(
+        "plan made",
+        plan=str(plan_id),
+        ladder=plan.ladder.value,
+        cost=round(plan.cost, 2),
+        lower_bound=None if plan.certificate.lower_bound is None else round(plan.certificate.lower_bound, 2),
+        accepted=plan.audit.accepted,
+        wall_s=round(accounting.wall_s, 2),
+        cpu_s=round(accounting.cpu_s, 2),
+        peak_mb=round(accounting.peak_memory_bytes / 1e6),
+        queue_wait_s=round(accounting.queue_wait_s, 2),
+        sources=manifest().sources_sha256[:12],
+    )
+
+
+async def _fail(database: Database, run: Run, error: dict[str, object], clock: Clock) -> None:
+    log.warning("run failed", code=error.get("code"), problem=error.get("message"), attempts=run.attempts)
+    async with database.tenant(run.tenant_id) as db:
+        await fail_run(db, run.run_id, error, None, clock.now())

@@ -1,0 +1,169 @@
+"""From an input bundle to a plan: the one caller of the algorithms. Pure: the same bundle and code give the same bytes.
+
+forecast -> problem -> schedule -> EPANET's audit (or a lower rung of the ladder) -> indicators -> the result as canonical JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+import numpy as np
+
+from levada.domain.bundle import Bundle, canonical_json
+from levada.domain.calendar import holidays_in
+from levada.domain.network import Network
+from levada.domain.plan import (
+    AuditReport,
+    ForecastReport,
+    Indicator,
+    Ladder,
+    Plan,
+    PlanResult,
+    PumpPlan,
+    Reason,
+    TankPlan,
+    ViolationReport,
+)
+from levada.domain.plan_input import PlanInput
+from levada.domain.pumping import PumpingProblem, Violation
+from levada.domain.series import Floats, Readings
+from levada.domain.time import Steps, Window, floor_to, from_np
+from levada.forecast import ForecastInput, forecast
+from levada.hydraulics.audit import audit
+from levada.hydraulics.inp import pattern_demands, read_network
+from levada.kpi import plan_indicators
+from levada.runs.ladder import Rung, best_rung
+from levada.runs.problem import StatedProblem, local_clock_s, state_problem
+from levada.runs.steps import HISTORY_DAYS, forecast_count, plan_steps
+from levada.schedule import follow_rules
+
+__all__ = ["compute"]
+
+
+def compute(bundle: Bundle) -> bytes:
+    """Compute a planning run: canonical JSON of a PlanResult.
+
+    Raises BundleError for a bundle that is no plan's, and DocumentError, NetworkError, ProblemError or InputGap for an input with which no
+    plan can be made; an input for which only the lower rungs of the ladder can be reached is no error.
+    """
+    inputs = PlanInput.of(bundle)
+    network = read_network(inputs.inp, inputs.operation.network)
+    steps = plan_steps(inputs.issue_time, inputs.operation)
+    holidays = holidays_in(inputs.utility, Window(inputs.issue_time - timedelta(days=HISTORY_DAYS), inputs.issue_time + timedelta(hours=inputs.operation.forecast_hours + 24)))
+    expected = _forecast(inputs, network, holidays, bundle.seed)
+    stated = state_problem(inputs, network, steps, expected, holidays)
+    rung = best_rung(stated.problem, inputs.previous_plan, inputs.issue_time)
+    plan = _plan(inputs, stated, rung, expected)
+    result = PlanResult(plan=plan, forecast=expected, indicators=_indicators(inputs, rung))
+    return canonical_json(result.model_dump(mode="json"))
+
+
+def _forecast(inputs: PlanInput, network: Network, holidays: Mapping[date, str], seed: int) -> ForecastReport:
+    operation = inputs.operation
+    step, count = timedelta(minutes=operation.step_minutes), forecast_count(operation)
+    steps = Steps.even(floor_to(inputs.issue_time, step), step, count)
+    by_pattern = pattern_demands(network, steps, start_clock_s=local_clock_s(steps.start, inputs.utility.time_zone))
+    # A junction that the model feeds in has no part in what a zone draws; a flow meter's zone draws no less than nothing.
+    fallback = {
+        name: np.maximum(by_pattern[:, [network.junction_index[j] for j in area.junctions]].sum(axis=1), 0.0) for name, area in operation.zones.items()
+    }
+    return forecast(
+        ForecastInput(
+            issue_time=inputs.issue_time,
+            step_s=int(step.total_seconds()),
+            count=count,
+            time_zone=inputs.utility.time_zone,
+            holidays=holidays,
+            zones={name: inputs.readings.get(area.flow_series, Readings.empty()) for name, area in operation.zones.items()},
+            fallback=fallback,
+            seed=seed,
+        )
+    )
+
+
+def _plan(inputs: PlanInput, stated: StatedProblem, rung: Rung, expected: ForecastReport) -> Plan:
+    problem, trajectory = rung.problem, rung.audit.trajectory
+    steps, n = problem.steps, len(problem.steps)
+    starts = rung.schedule.starts(problem.count_starts, problem.initial_on)
+    valid_until = min(steps.start + timedelta(hours=inputs.operation.plan_valid_hours), steps.window.end)
+    # Cost by step from the audit: its flows and powers are the ones shown.
+    step_cost = (trajectory.power_w / 1000.0 * steps.hours[:, None] * problem.price_per_kwh).sum(axis=1)
+    return Plan(
+        tenant_id=inputs.tenant_id,
+        issue_time=inputs.issue_time,
+        starts_at=steps.start,
+        expires_at=rung.expires_at or valid_until,
+        ladder=rung.ladder,
+        ladder_reason=rung.reason,
+        currency=inputs.utility.currency,
+        step_starts=[from_np(t) for t in steps.times],
+        step_seconds=list(steps.durations_s),
+        price_per_kwh=_floats(stated.prices.per_kwh[:n]),
+        price_period=list(stated.prices.period[:n]),
+        price_assumed=list(stated.prices.assumed[:n]),
+        pumps=[
+            PumpPlan(
+                name=pump.name,
+                on=[bool(v) for v in rung.schedule.on[:, i]],
+                speed=_floats(rung.schedule.speed[:, i]),
+                flow_m3_per_s=_floats(trajectory.flow_m3_per_s[:, i]),
+                power_w=_floats(trajectory.power_w[:, i]),
+                starts=int(starts[i]),
+            )
+            for i, pump in enumerate(problem.network.pumps)
+        ],
+        tanks=[
+            TankPlan(
+                name=tank.name,
+                level_m=_floats(trajectory.level_m[:, i]),
+                min_level_m=float(problem.min_level_m[i]),
+                max_level_m=float(problem.max_level_m[i]),
+                end_level_m=float(problem.end_level_m[i]),
+            )
+            for i, tank in enumerate(problem.network.tanks)
+        ],
+        demand_m3_per_s=_floats(problem.demand_m3_per_s.sum(axis=1)),
+        cost=rung.certificate.cost,
+        energy_kwh=trajectory.energy_kwh,
+        step_cost=_floats(step_cost),
+        certificate=rung.certificate,
+        audit=AuditReport(
+            accepted=rung.audit.accepted,
+            cost=trajectory.cost,
+            energy_kwh=trajectory.energy_kwh,
+            engine=rung.audit.engine,
+            hydraulic_step_s=rung.audit.hydraulic_step_s,
+            violations=[_violation(v, problem) for v in trajectory.violations],
+        ),
+        reasons=[
+            Reason(pump=r.pump, time=from_np(steps.times[r.step]), action=r.action, text=r.text, figures=dict(r.figures)) for r in rung.reasons
+        ],
+        flags=[*stated.flags, *rung.flags, *_forecast_flags(expected)],
+    )
+
+
+def _indicators(inputs: PlanInput, rung: Rung) -> list[Indicator]:
+    """Of the plan, beside what rule-based control would do over the same steps (which is what the lowest rung is itself)."""
+    baseline = None
+    if rung.ladder is not Ladder.RULES:
+        baseline = audit(rung.problem, follow_rules(rung.problem)).trajectory
+    return plan_indicators(rung.problem, rung.schedule, rung.audit.trajectory, baseline, currency=inputs.utility.currency)
+
+
+def _floats(values: Floats) -> list[float]:
+    return [float(v) for v in values]
+
+
+def _violation(violation: Violation, problem: PumpingProblem) -> ViolationReport:
+    at = None if violation.at_s is None else problem.steps.start + timedelta(seconds=violation.at_s)
+    return ViolationReport(limit=violation.limit, element=violation.element, at=at, amount=violation.amount, unit=violation.unit, text=violation.text)
+
+
+def _forecast_flags(expected: ForecastReport) -> list[str]:
+    """What a reader of the plan must know of the forecast: zones that could not be forecast as they should be, and why."""
+    flags = []
+    for area in expected.zones:
+        if area.method != "ensemble":
+            flags.append(f"zone {area.zone}: demand is by {area.method}{f' ({area.notes[0]})' if area.notes else ''}")
+    return flags

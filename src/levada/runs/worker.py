@@ -1,0 +1,260 @@
+"""A worker: takes jobs from the queue and does them, in as many processes as wanted.
+
+A job is given out again when its worker is gone (no heartbeat for `STALLED_S`), when the database was gone while it ran, and when it
+says so itself (TryAgain); so all of it is written to be harmless when done twice. Runs are computed in a child process (child.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import procrastinate
+from procrastinate import JobContext
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Job, Status
+from procrastinate.retry import BaseRetryStrategy, RetryDecision
+
+from levada.clock import Clock
+from levada.domain.errors import LevadaError, NotFound
+from levada.runs.child import PIPELINE, ComputeChild
+from levada.runs.compute_run import DATABASE_TROUBLE, TryAgain, compute_run
+from levada.runs.new_data import plan_on_new_data
+from levada.store.database import Database
+from levada.store.jobs import TASK_NEW_DATA, TASK_RUN, forget_finished, make_queue, release_stalled
+from levada.telemetry.log import bound, get_logger
+from levada.telemetry.trace import continued
+
+__all__ = ["Handler", "work"]
+
+log = get_logger("worker")
+
+Handler = Callable[[Database, dict[str, Any], Any], Awaitable[None]]
+"""Does a job: the database, the job's arguments (with tenant_id), the present instant. Must be harmless when done twice."""
+
+HEARTBEAT_S = 2.0
+STALLED_S = 10.0
+"""A worker not heard of for so long is taken for dead and its jobs are given out again."""
+SWEEP_S = 3.0
+GRACE_S = 8.0
+"""How long a worker that is asked to stop goes on with what it has begun; then it puts it back."""
+KEEP_HOURS = 48
+IDLE_CHILD_S = 300.0
+MAX_HANDLER_ATTEMPTS = 6
+
+_TROUBLE = (*DATABASE_TROUBLE, ConnectorException, ConnectionError)
+
+
+def _said(error: BaseException) -> str:
+    """In one line; the queue's library hides what the database said behind `Database error`."""
+    return " ".join(str(error.__cause__ or error).split())
+
+
+class _Again(BaseRetryStrategy):
+    """Which failed jobs come again, and when (by the real clock)."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        if isinstance(exception, asyncio.CancelledError):
+            return RetryDecision(retry_in={"seconds": 0})  # this worker is stopping; another one goes on
+        if isinstance(exception, TryAgain):
+            return RetryDecision(retry_in={"seconds": round(exception.in_s)})
+        if isinstance(exception, _TROUBLE):
+            return RetryDecision(retry_in={"seconds": 2})
+        if isinstance(exception, LevadaError) or job.task_name == TASK_RUN or job.attempts + 1 >= MAX_HANDLER_ATTEMPTS:
+            return None
+        return RetryDecision(retry_in={"seconds": 2 ** (job.attempts + 1)})
+
+
+class _Children:
+    """The child processes of a worker: one for each run that it computes at a time, started when needed, ended after a long rest."""
+
+    def __init__(self, count: int, make: Callable[[], ComputeChild]) -> None:
+        self._all = [make() for _ in range(count)]
+        self._free = list(self._all)
+        self._slots = asyncio.Semaphore(count)
+        self._rested: dict[ComputeChild, float] = {}
+
+    @contextlib.asynccontextmanager
+    async def one(self) -> AsyncIterator[ComputeChild]:
+        async with self._slots:
+            child = self._free.pop()  # the last one used: it is warm
+            self._rested.pop(child, None)
+            try:
+                yield child
+            finally:
+                self._free.append(child)
+                self._rested[child] = asyncio.get_running_loop().time()
+
+    async def end_rested(self) -> None:
+        """Memory that is needed once an hour need not be held all hour."""
+        now = asyncio.get_running_loop().time()
+        for child in [c for c, since in self._rested.items() if now - since > IDLE_CHILD_S]:
+            del self._rested[child]
+            await child.close()
+
+    async def close(self) -> None:
+        for child in self._all:
+            await child.close()
+
+
+class _Worker:
+    def __init__(self, database: Database, worker_url: str, clock: Clock, handlers: Mapping[str, Handler], name: str, children: _Children, concurrency: int) -> None:
+        self._database, self._url, self._clock, self._name = database, worker_url, clock, name
+        self._children, self._concurrency = children, concurrency
+        self._handlers = {**handlers, TASK_NEW_DATA: self._new_data}
+        self.done = 0
+        self._ended: dict[int, float] = {}
+
+    # --- jobs ---
+
+    async def _run(self, context: JobContext, /, *, tenant_id: str, run_id: str, trace: dict[str, str]) -> None:
+        async with self._counted(context):
+            with bound(tenant=tenant_id, run=run_id), continued(trace, "run", tenant=tenant_id, run=run_id):
+                async with self._children.one() as child:
+                    try:
+                        await compute_run(self._database, tenant_id, UUID(run_id), worker=self._name, clock=self._clock, child=child)
+                    except NotFound as e:
+                        log.warning("the run is no longer there", problem=str(e))
+
+    async def _handle(self, context: JobContext, /, *, tenant_id: str, trace: dict[str, str], **args: Any) -> None:
+        task = context.job.task_name
+        async with self._counted(context):
+            with bound(tenant=tenant_id), continued(trace, f"job.{task}", tenant=tenant_id):
+                try:
+                    await self._handlers[task](self._database, {**args, "tenant_id": tenant_id}, self._clock.now())
+                except LevadaError as e:
+                    log.error("job failed", task=task, problem=str(e))
+                    raise
+
+    async def _new_data(self, database: Database, args: dict[str, Any], now: Any) -> None:
+        await plan_on_new_data(database, args["tenant_id"], now)
+
+    @contextlib.asynccontextmanager
+    async def _counted(self, context: JobContext) -> AsyncIterator[None]:
+        try:
+            yield
+        except TryAgain as e:
+            log.warning("job is tried again", because=str(e), in_s=e.in_s)
+            raise
+        except _TROUBLE as e:
+            log.warning("the database was gone while a job ran; it is tried again", problem=_said(e))
+            raise
+        else:
+            self.done += 1
+        finally:
+            if context.job.id is not None:
+                self._ended[context.job.id] = asyncio.get_running_loop().time()
+
+    # --- the queue ---
+
+    def _queue(self) -> procrastinate.App:
+        queue = make_queue(self._url)
+        queue.task(name=TASK_RUN, pass_context=True, retry=_Again())(self._run)
+        for task in self._handlers:
+            queue.task(name=task, pass_context=True, retry=_Again())(self._handle)
+        return queue
+
+    async def _serve(self, queue: procrastinate.App, *, wait: bool) -> None:
+        await queue.run_worker_async(
+            name=self._name,
+            wait=wait,
+            concurrency=self._concurrency,
+            install_signal_handlers=False,
+            fetch_job_polling_interval=1.0,
+            shutdown_graceful_timeout=GRACE_S if wait else 3600.0,
+            update_heartbeat_interval=HEARTBEAT_S,
+            stalled_worker_timeout=STALLED_S,
+        )
+
+    async def drain(self) -> int:
+        async with self._queue().open_async() as queue:
+            await release_stalled(queue, STALLED_S)
+            while True:
+                before = len(self._ended)
+                await self._serve(queue, wait=False)
+                if len(self._ended) == before:
+                    return self.done
+
+    async def forever(self, on_ready: Callable[[], None] | None) -> None:
+        wait_s = 0.5
+        while True:
+            try:
+                async with self._queue().open_async() as queue:
+                    sweep = asyncio.create_task(self._sweep(queue))
+                    try:
+                        log.info("worker takes jobs", worker=self._name)
+                        if on_ready is not None:
+                            on_ready()
+                        wait_s = 0.5
+                        await self._serve(queue, wait=True)  # returns when its connections fail
+                    finally:
+                        sweep.cancel()
+                        with contextlib.suppress(asyncio.CancelledError):
+                            await sweep
+                log.warning("the queue was lost; opening it again")
+            except _TROUBLE as e:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    # Asked to stop while the database is gone: the library's own error then hides the cancellation.
+                    raise asyncio.CancelledError from e
+                log.warning("the queue cannot be had", problem=_said(e), again_in_s=wait_s)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, 5.0)
+
+    async def _sweep(self, queue: procrastinate.App) -> None:
+        """Give out again what dead workers have left, and what this one has done without being able to say so."""
+        loop = asyncio.get_running_loop()
+        cleaned = -3600.0
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            try:
+                await release_stalled(queue, STALLED_S)
+                for job_id in [job_id for job_id, at in self._ended.items() if loop.time() - at > SWEEP_S]:
+                    if await queue.job_manager.get_job_status_async(job_id) is Status.DOING:
+                        # The database went away between the work and its tick in the queue. The work is harmless when repeated.
+                        log.warning("a job's end could not be noted; it is given out again", job=job_id)
+                        await queue.job_manager.retry_job_by_id_async(job_id, retry_at=procrastinate.utils.utcnow())
+                    del self._ended[job_id]
+                if loop.time() - cleaned > 3600:
+                    cleaned = loop.time()
+                    await forget_finished(queue, KEEP_HOURS)
+            except _TROUBLE as e:
+                # After an outage all heartbeats look old, also those of workers that live: let them be heard again first.
+                log.warning("sweep put off", problem=_said(e))
+                await asyncio.sleep(2 * HEARTBEAT_S + SWEEP_S)
+            await self._children.end_rested()
+
+
+async def work(
+    database: Database,
+    worker_url: str,
+    clock: Clock,
+    *,
+    drain: bool,
+    handlers: Mapping[str, Handler],
+    name: str | None = None,
+    on_ready: Callable[[], None] | None = None,
+    concurrency: int = 2,
+    run_timeout_s: float = 900.0,
+    memory_limit_bytes: int = 3 << 30,
+    function: str = PIPELINE,
+) -> int:
+    """Do jobs until cancelled; with `drain`, those that are due, and return how many were done.
+
+    Runs and new data are handled here, other tasks by `handlers`. When cancelled, what has begun is finished or, after `GRACE_S`, put back
+    into the queue. `concurrency` jobs are done at a time, so up to so many runs are computed side by side, each in a child process
+    with the two limits. `function` is what the child computes runs with.
+    """
+    children = _Children(concurrency, lambda: ComputeChild(run_timeout_s=run_timeout_s, memory_limit_bytes=memory_limit_bytes, function=function))
+    worker = _Worker(database, worker_url, clock, handlers, name or f"{socket.gethostname()}-{os.getpid()}", children, concurrency)
+    try:
+        if drain:
+            return await worker.drain()
+        await worker.forever(on_ready)
+        return worker.done
+    finally:
+        await children.close()

@@ -1,0 +1,87 @@
+"""The plant as the search sees it: states x, class actions, and EPANET behind them.
+
+An action is, for each pump class, how many of its pumps run and at what common speed. Which of the identical pumps they are does not
+matter to the hydraulics and is settled last (assignment.py).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from levada.domain.pumping import PumpingProblem
+from levada.domain.series import Floats
+from levada.hydraulics.simulate import Simulator, Solve, StepResult
+from levada.schedule.problem import Component, PumpClass, availability, components_of, pump_classes
+
+__all__ = ["Ints", "Plant"]
+
+Ints = NDArray[np.int64]
+
+
+class Plant:
+    """Simulator, classes and components of one problem, and the conversions between volumes and states.
+
+    x = (volume - volume at min_level) / (volume at max_level - volume at min_level), shape (tanks,).
+    """
+
+    def __init__(self, problem: PumpingProblem) -> None:
+        self.problem = problem
+        self.simulator = Simulator(problem)
+        self.classes: tuple[PumpClass, ...] = pump_classes(problem)
+        self.components: tuple[Component, ...] = components_of(problem, self.classes, self.simulator.floor_nodes)
+        self.available: Ints = availability(problem, self.classes)
+        self.span: Floats = self.simulator.max_volume - self.simulator.min_volume
+        self.x0 = self.state(self.simulator.volumes(problem.initial_level_m))
+        self.x_end = self.state(self.simulator.end_volume)
+        self.n = len(problem.steps)
+        self.tanks = len(problem.network.tanks)
+        # Level in metres spanned by x from 0 to 1; exact for cylinders, the mean slope for other shapes.
+        self.rise_m: Floats = problem.max_level_m - problem.min_level_m
+        self.floor_m = np.array([t.elevation_m for t in problem.network.tanks]) + problem.min_level_m
+        self._remembered: dict[tuple[int, bytes, bytes, bytes], StepResult] = {}
+        network = problem.network
+        self.watched = []
+        for c in self.components:
+            drawn = [i for i in c.junctions if (problem.demand_m3_per_s[:, i] > 0).any()]
+            self.watched.append(drawn)
+        self.simulator.watch([w for w in self.watched if w])
+        self.watch_row = np.cumsum([bool(w) for w in self.watched]) - 1
+        place = {name: k for k, c in enumerate(self.components) for name in c.links}
+        tanks_of = [{t: i for i, t in enumerate(c.tanks)} for c in self.components]
+        self.port_place = [(place[name], tanks_of[place[name]][tank], tank) for name, tank, _ in self.simulator.ports]
+        self.class_price: Floats = np.stack([problem.price_per_kwh[:, c.pumps[0]] for c in self.classes], axis=1)
+        self.class_size: Ints = np.array([len(c.pumps) for c in self.classes])
+        self.class_starts: Ints = np.array([int(problem.max_starts[list(c.pumps)].sum()) for c in self.classes])
+        self.initial_count: Ints = np.array([int(problem.initial_on[list(c.pumps)].sum()) for c in self.classes])
+        self.pumps = len(network.pumps)
+
+    def state(self, volume: Floats) -> Floats:
+        return (volume - self.simulator.min_volume) / self.span
+
+    def volume(self, x: Floats) -> Floats:
+        return self.simulator.min_volume + x * self.span
+
+    def pumps_on(self, step: int, counts: Ints, speeds: Floats) -> tuple[NDArray[np.bool_], Floats]:
+        """Any assignment of an action to pumps: the first available ones of each class. Shapes (classes,) to (pumps,)."""
+        on, speed = np.zeros(self.pumps, bool), np.zeros(self.pumps)
+        for k, c in enumerate(self.classes):
+            ready = [j for j in c.pumps if self.problem.available[step, j]]
+            rest = [j for j in c.pumps if not self.problem.available[step, j]]
+            for j in (ready + rest)[: int(counts[k])]:
+                on[j], speed[j] = True, speeds[k]
+        return on, speed
+
+    def step(self, step: int, volume: Floats, counts: Ints, speeds: Floats) -> StepResult:
+        """A step in EPANET from volumes (m3), remembered: the same step, volumes and action are simulated once."""
+        key = (step, volume.tobytes(), counts.tobytes(), speeds.tobytes())
+        if (found := self._remembered.get(key)) is None:
+            on, speed = self.pumps_on(step, counts, speeds)
+            found = self.simulator.step(step, volume, on, speed)
+            if len(self._remembered) > 200_000:
+                self._remembered.clear()
+            self._remembered[key] = found
+        return found
+
+    def solve(self, step: int, x: Floats, on: NDArray[np.bool_], speed: Floats) -> Solve:
+        return self.simulator.solve(step, self.volume(x), on, speed)

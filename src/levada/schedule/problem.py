@@ -1,0 +1,176 @@
+"""What is asked, prepared for the search: classes of identical pumps, hydraulic components, and what may run in each step.
+
+Two facts make problems small. Identical pumps side by side can be swapped, so only how many of them run matters until the very end. And
+a solve is done with tank levels held, so parts of the network that meet only in tanks and reservoirs do not feel each other: each such
+*component* has its own configurations, and a tank's inflow is the sum over components.
+
+| symbol | in the code | meaning |
+|---|---|---|
+| k | step | planning step |
+| c | configuration | a state of every pump class of one component |
+| x | state | stored volume of each tank, 0 at its minimum and 1 at its maximum level; shape (tanks,) |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise, product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from levada.domain.errors import ProblemError
+from levada.domain.pumping import PumpingProblem
+
+__all__ = ["Component", "Configuration", "PumpClass", "Work", "check", "components_of", "pump_classes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """How much deterministic work a solve may spend. Seconds never count: the same problem and work give the same bytes."""
+
+    fit_samples: int = 24
+    """EPANET samples per configuration and group of steps for the response surfaces, above their number of coefficients."""
+    audit_samples: int = 3000
+    """Independent EPANET step transitions that measure the margins of the bound."""
+    beam: int = 400
+    """States kept after each step of the beam search."""
+    candidates: int = 20
+    """Schedules of the beam that are simulated in EPANET."""
+    simulations: int = 60_000
+    """Hydraulic solves in local search."""
+    first_rounds: int = 3
+    """Improvements made to every candidate."""
+    finalists: int = 3
+    """Candidates that are improved further, for up to `rounds` improvements."""
+    rounds: int = 60
+    nodes: int = 200
+    """Branch-and-bound nodes for the bound."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PumpClass:
+    """Pumps that can be swapped: same ends, curves, speeds and prices. `bins` are (low, high) ranges of mean speed; one for fixed speed."""
+
+    pumps: tuple[int, ...]
+    bins: tuple[tuple[float, float], ...]
+
+    @property
+    def is_variable(self) -> bool:
+        return self.bins[0][0] < self.bins[-1][1]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What one component's pumps do: how many of each of its classes run, and in which bin of mean speed."""
+
+    counts: tuple[int, ...]
+    bins: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """A part of the network between tanks and reservoirs. Indices are the network's; `classes` index the list of pump classes."""
+
+    junctions: tuple[int, ...]
+    tanks: tuple[int, ...]
+    classes: tuple[int, ...]
+    floors: tuple[int, ...]
+    """Indices of the pressure floors at its nodes."""
+    links: frozenset[str]
+    configurations: tuple[Configuration, ...]
+
+
+SPEED_BINS = 3
+"""Ranges into which a class's speeds are cut: the surfaces over each are smoother, and the linear models of the bound tighter."""
+
+MOST_CONFIGURATIONS = 400
+
+
+def pump_classes(problem: PumpingProblem) -> tuple[PumpClass, ...]:
+    """Group the pumps into classes, in the order of their first pump."""
+    groups: dict[object, list[int]] = {}
+    for j, p in enumerate(problem.network.pumps):
+        key = (
+            p.start_node, p.end_node, p.head_curve, p.efficiency_curve, p.global_efficiency, p.constant_power_w,
+            float(problem.min_speed[j]), float(problem.max_speed[j]), problem.price_per_kwh[:, j].tobytes(),
+        )  # fmt: skip
+        groups.setdefault(key, []).append(j)
+    classes = []
+    for members in groups.values():
+        low, high = float(problem.min_speed[members[0]]), float(problem.max_speed[members[0]])
+        if high > low:
+            edges = np.linspace(low, high, SPEED_BINS + 1).tolist()
+            bins = tuple(pairwise(edges))
+        else:
+            bins = ((low, high),)
+        classes.append(PumpClass(pumps=tuple(members), bins=bins))
+    return tuple(classes)
+
+
+def components_of(problem: PumpingProblem, classes: tuple[PumpClass, ...], floor_nodes: tuple[str, ...]) -> tuple[Component, ...]:
+    """Cut the network at tanks and reservoirs. Components without pumps are kept: they too move water between tanks."""
+    network = problem.network
+    fixed = {t.name for t in network.tanks} | {r.name for r in network.reservoirs}
+    parent: dict[str, str] = {j.name: j.name for j in network.junctions}
+
+    def root(node: str) -> str:
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    edges = [(x.name, x.start_node, x.end_node) for x in network.links] + [(p.name, p.start_node, p.end_node) for p in network.pumps]
+    for name, a, b in edges:
+        if a in fixed and b in fixed:
+            parent.setdefault(f"link {name}", f"link {name}")  # a component of its own, without junctions
+        elif a not in fixed and b not in fixed:
+            parent[root(a)] = root(b)
+    place = {}
+    for name, a, b in edges:
+        place[name] = root(f"link {name}" if a in fixed and b in fixed else b if a in fixed else a)
+    found = []
+    for r in dict.fromkeys(root(node) for node in parent):
+        members = tuple(i for i, j in enumerate(network.junctions) if root(j.name) == r)
+        links = frozenset(name for name, _, _ in edges if place[name] == r)
+        ends = {end for name, a, b in edges if place[name] == r for end in (a, b)}
+        tanks = tuple(i for i, t in enumerate(network.tanks) if t.name in ends)
+        own = tuple(k for k, c in enumerate(classes) if network.pumps[c.pumps[0]].name in links)
+        names = {network.junctions[i].name for i in members}
+        floors = tuple(i for i, node in enumerate(floor_nodes) if node in names)
+        if not links:
+            continue
+        states = [
+            [(0, 0)] + [(n, b) for n in range(1, len(classes[k].pumps) + 1) for b in range(len(classes[k].bins))] for k in own
+        ]  # fmt: skip
+        configurations = tuple(Configuration(tuple(n for n, _ in s), tuple(b for _, b in s)) for s in product(*states))
+        found.append(Component(junctions=members, tanks=tanks, classes=own, floors=floors, links=links, configurations=configurations))
+    return tuple(found)
+
+
+def check(problem: PumpingProblem) -> None:
+    """Raise ProblemError for what no schedule could mend and what cannot be meant: contradictions, not hard days."""
+    network = problem.network
+    if not network.pumps:
+        raise ProblemError("network", "has no pumps, so there is nothing to schedule")
+    if not network.tanks:
+        raise ProblemError("network", "has no tanks: pumps must follow demand and there is nothing to choose")
+    if (problem.max_starts < 0).any():
+        raise ProblemError("max_starts", "is negative for some pump")
+    if (problem.demand_m3_per_s.sum(axis=1) < 0).any():
+        raise ProblemError("demand_m3_per_s", "total demand is negative in some step")
+    if (problem.min_speed <= 0).any():
+        raise ProblemError("min_speed", "must be above 0: a pump that does not turn is off")
+    if problem.max_power_kw is not None and problem.max_power_kw <= 0:
+        raise ProblemError("max_power_kw", "must be above 0, or absent for no limit")
+    for node, floor in problem.pressure_floors_m.items():
+        if not np.isfinite(floor):
+            raise ProblemError("pressure_floors_m", f"the floor of {node!r} is not a finite number")
+    if problem.hydraulic_step_s <= 0:
+        raise ProblemError("hydraulic_step_s", "must be above 0")
+
+
+def availability(problem: PumpingProblem, classes: tuple[PumpClass, ...]) -> NDArray[np.int64]:
+    """How many pumps of each class may run, shape (n, classes)."""
+    return np.stack([problem.available[:, list(c.pumps)].sum(axis=1) for c in classes], axis=1).astype(np.int64)

@@ -1,0 +1,146 @@
+"""Which tank states can be reached by each instant: zones of levels and level differences.
+
+A zone bounds each tank's level and the difference of each two. Tanks that hang on one network pull each other together, so differences stay
+small, and over a small zone the plant is nearly linear: this is what makes the bound tight.
+A zone is propagated through the response surfaces of every configuration, widened by a safety share, and cut at the tank limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from levada.domain.series import Floats
+from levada.schedule.plant import Plant
+from levada.schedule.surface import Surface
+
+__all__ = ["Zone", "reach", "whole"]
+
+_WIDEN = 0.1
+"""Share by which a step's reach is widened on both sides: surfaces are not EPANET."""
+
+_MOST_TANKS_WITH_DIFFERENCES = 4
+
+
+@dataclass(frozen=True)
+class Zone:
+    """Bounds y_i - y_j <= d[i, j] on levels y (m, of head), with y_0 = 0; shape (tanks + 1, tanks + 1), closed under shortest paths."""
+
+    d: Floats
+
+    @classmethod
+    def closed(cls, d: Floats) -> Zone:
+        d = d.copy()
+        for k in range(len(d)):
+            d = np.minimum(d, d[:, k : k + 1] + d[k : k + 1, :])
+        return cls(d)
+
+    @property
+    def is_empty(self) -> bool:
+        return bool((np.diag(self.d) < -1e-9).any())
+
+    def draw(self, count: int, rng: np.random.Generator) -> Floats:
+        """Random levels (count, tanks) inside, corners and edges favoured."""
+        size = len(self.d)
+        y = np.zeros((count, size))
+        for r in range(count):
+            known = [0]
+            for i in rng.permutation(np.arange(1, size)):
+                high = min(y[r, j] + self.d[i, j] for j in known)
+                low = max(y[r, j] - self.d[j, i] for j in known)
+                u = rng.random()
+                share = 0.0 if u < 0.25 else 1.0 if u > 0.75 else rng.random()
+                y[r, i] = low + share * max(high - low, 0.0)
+                known.append(int(i))
+        return y[:, 1:]
+
+    def vertices(self, tanks: tuple[int, ...]) -> Floats:
+        """Corner points of the zone's shadow on some tanks, (vertices, len(tanks)). The shadow of a closed zone is its sub-matrix."""
+        keep = [0, *(t + 1 for t in tanks)]
+        d, m = self.d[np.ix_(keep, keep)], len(tanks)
+        if m == 0:
+            return np.zeros((1, 0))
+        low, high = -d[0, 1:], d[1:, 0]
+        if m > _MOST_TANKS_WITH_DIFFERENCES:
+            grid = np.array(np.meshgrid(*[[a, b] for a, b in zip(low, high, strict=True)], indexing="ij"))
+            return grid.reshape(m, -1).T
+        rows, sides = [], []
+        for i in range(m + 1):
+            for j in range(m + 1):
+                if i != j:
+                    e = np.zeros(m)
+                    if i:
+                        e[i - 1] = 1.0
+                    if j:
+                        e[j - 1] = -1.0
+                    rows.append(e)
+                    sides.append(d[i, j])
+        a, b = np.array(rows), np.array(sides)
+        chosen = np.array(list(combinations(range(len(a)), m)))
+        matrices = a[chosen]
+        solvable = np.abs(np.linalg.det(matrices)) > 0.5  # entries are -1, 0, 1 of a difference system: determinants are -1, 0 or 1
+        points = np.linalg.solve(matrices[solvable], b[chosen[solvable]][..., None])[..., 0]
+        inside = (points @ a.T <= b + 1e-9).all(axis=1)
+        return np.unique(np.round(points[inside], 9), axis=0)
+
+
+def whole(plant: Plant) -> Zone:
+    """All levels within the limits, or as far out as the initial ones."""
+    low = plant.floor_m + plant.rise_m * np.minimum(0.0, plant.x0)
+    high = plant.floor_m + plant.rise_m * np.maximum(1.0, plant.x0)
+    d = np.zeros((plant.tanks + 1, plant.tanks + 1))
+    d[1:, 0], d[0, 1:] = high, -low
+    d[1:, 1:] = high[:, None] - low[None, :]
+    np.fill_diagonal(d, 0.0)
+    return Zone.closed(d)
+
+
+def _start(plant: Plant) -> Zone:
+    y = np.concatenate([[0.0], plant.floor_m + plant.rise_m * plant.x0])
+    return Zone(y[:, None] - y[None, :])
+
+
+def reach(plant: Plant, surfaces: list[Surface], rng: np.random.Generator, points: int) -> list[Zone]:
+    """Zones at the n + 1 instants, from `points` states drawn in each."""
+    problem, limit = plant.problem, whole(plant)
+    zones = [_start(plant)]
+    h = problem.hydraulic_step_s
+    for k in range(plant.n):
+        zone = zones[-1]
+        for _ in range(int(problem.steps.durations_s[k]) // h):
+            zone = _forward(plant, surfaces, k, h, zone, limit, rng, points)
+        zones.append(zone)
+    return zones
+
+
+def _forward(plant: Plant, surfaces: list[Surface], k: int, h: int, zone: Zone, limit: Zone, rng: np.random.Generator, points: int) -> Zone:
+    y = zone.draw(points, rng)
+    x = (y - plant.floor_m) / plant.rise_m
+    size = plant.tanks + 1
+    up = np.zeros((points, size, size))
+    for s in surfaces:
+        tanks = list(s.component.tanks)
+        if not tanks:
+            continue
+        phi = s.state_features(x[:, tanks])
+        moves: list[Floats] = []
+        for c in range(len(s.counts)):
+            if not s.usable[s.group[k], c] or (s.counts[c] > plant.available[k, list(s.component.classes)]).any():
+                continue
+            speeds = [s.low[c]] if (s.low[c] == s.high[c]).all() else [s.low[c], (s.low[c] + s.high[c]) / 2, s.high[c]]
+            moves.extend(phi @ s.at(k, c, v)[:, : len(tanks)] for v in speeds)
+        if not moves:
+            continue
+        dy = np.zeros((len(moves), points, size))
+        dy[:, :, [t + 1 for t in tanks]] = np.array(moves) * h / plant.span[tanks] * plant.rise_m[tanks]
+        differences = dy[:, :, :, None] - dy[:, :, None, :]
+        spread = differences.max(axis=0) - differences.min(axis=0)
+        up += differences.max(axis=0) + _WIDEN * spread
+    y0 = np.concatenate([np.zeros((points, 1)), y], axis=1)
+    d = (y0[:, :, None] - y0[:, None, :] + up).max(axis=0)
+    np.fill_diagonal(d, 0.0)
+    # Levels rest at a limit at worst, and so does the difference to a tank that goes on moving: cut levels only after all has moved.
+    closed = Zone.closed(np.minimum(d, limit.d))
+    return limit if closed.is_empty else closed

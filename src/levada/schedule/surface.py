@@ -1,0 +1,274 @@
+"""Response surfaces: what EPANET would answer, for thousands of states at once.
+
+For each component, configuration and group of like steps a quadratic in tank states, demand coordinates and speeds is fitted to EPANET
+solves by least squares, with a signed root of each level difference between two of its tanks: water runs between tanks as the 0.54th
+power of the difference (Hazen-Williams), which a quadratic cannot follow through 0. Surfaces steer the search and carry the bound's linear models; they decide nothing: schedules are simulated in
+EPANET and the bound's margins are measured against EPANET.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from levada.domain.series import Floats
+from levada.hydraulics.simulate import Solve
+from levada.schedule.plant import Ints, Plant
+from levada.schedule.problem import Component
+
+__all__ = ["Sampler", "Surface", "fit_surfaces"]
+
+_MOST_GROUPS = 12
+"""Up to so many different demands of a component, each has surfaces of its own."""
+
+_DEMAND_GROUPS = 4
+_DEMAND_COORDINATES = 4
+_ROUNDING_M = 0.3
+"""The root of a difference is rounded off within this."""
+
+_UNUSABLE = 0.05
+"""A configuration counts as unusable in a group of steps when fewer of its samples deliver."""
+
+
+def _groups(demand: Floats) -> tuple[Ints, Floats]:
+    """Group steps by demand (n, junctions). Returns the group of each step and demand coordinates (n, k) within -1..1; k may be 0."""
+    n = len(demand)
+    if demand.shape[1] == 0:
+        return np.zeros(n, np.int64), np.zeros((n, 0))
+    distinct, group = np.unique(np.round(demand, 9), axis=0, return_inverse=True)
+    if len(distinct) <= _MOST_GROUPS:
+        return group.reshape(-1).astype(np.int64), np.zeros((n, 0))
+    total = demand.sum(axis=1)
+    rank = np.argsort(np.argsort(total, kind="stable"), kind="stable")
+    group = (rank * _DEMAND_GROUPS // n).astype(np.int64)
+    centred = demand - demand.mean(axis=0)
+    u, s, _ = np.linalg.svd(centred, full_matrices=False)
+    kept = min(int((s > 1e-3 * s[0]).sum()), _DEMAND_COORDINATES)
+    coordinates = u[:, :kept] * s[:kept]
+    return group, coordinates / np.abs(coordinates).max(axis=0)
+
+
+@dataclass
+class Surface:
+    """Surfaces of one component.
+
+    Outputs: inflow into each of its tanks (m3/s), power of each of its classes (W), least flow of a running pump of each class (m3/s; a
+    large one where none runs), flow of each class (m3/s), slack of each floor (m), least pressure where water is drawn (m).
+    `coefficient[g, c]` has shape (features, outputs); `usable[g, c]` says whether the configuration delivers at all.
+    """
+
+    component: Component
+    group: Ints
+    demand: Floats
+    low: Floats
+    high: Floats
+    """Range of speeds by configuration and class, (configurations, classes)."""
+    counts: Ints
+    head: tuple[Floats, Floats]
+    """Head (m) at state 0 and its rise (m) to state 1, of the component's tanks."""
+    coefficient: Floats = field(default_factory=lambda: np.zeros(0))
+    usable: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+
+    @property
+    def outputs(self) -> int:
+        c = self.component
+        return len(c.tanks) + 3 * len(c.classes) + len(c.floors) + 1
+
+    @property
+    def inputs(self) -> int:
+        return len(self.component.tanks) + self.demand.shape[1] + len(self.component.classes)
+
+    @property
+    def size(self) -> int:
+        """Number of features."""
+        tanks = len(self.component.tanks)
+        return int(len(self.pairs[0])) + tanks * (tanks - 1) // 2
+
+    @cached_property
+    def pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        return np.triu_indices(self.inputs + 1)
+
+    def features(self, step: Ints, x: Floats, speed_u: Floats) -> Floats:
+        """Quadratic features, (N, features). step (N,), x (N, tanks of the component), speed_u (N, classes) within -1..1 of the bin."""
+        u = np.concatenate([np.ones((len(x), 1)), 2 * x - 1, self.demand[step], speed_u], axis=1)
+        i, j = self.pairs
+        return np.concatenate([u[:, i] * u[:, j], self._roots(x)], axis=1)
+
+    def _roots(self, x: Floats) -> Floats:
+        y = self.head[0] + x * self.head[1]
+        i, j = np.triu_indices(x.shape[1], 1)
+        d = y[:, i] - y[:, j]
+        return np.asarray(d / (d * d + _ROUNDING_M**2) ** 0.23, np.float64)
+
+    def state_features(self, x: Floats) -> Floats:
+        """Features of states (N, tanks of the component), in the order of `at`."""
+        u = np.concatenate([np.ones((len(x), 1)), 2 * x - 1], axis=1)
+        i, j = np.triu_indices(u.shape[1])
+        return np.concatenate([u[:, i] * u[:, j], self._roots(x)], axis=1)
+
+    def speed_coordinates(self, configuration: Ints, speed: Floats) -> Floats:
+        """Speeds (N, classes) within the bin of each configuration (N,), as -1..1; 0 for fixed speeds and pumps that are off."""
+        low, high = self.low[configuration], self.high[configuration]
+        width = high - low
+        return np.where(width > 0, (2 * speed - low - high) / np.where(width > 0, width, 1.0), 0.0)
+
+    def evaluate(self, step: Ints, configuration: Ints, x: Floats, speed: Floats) -> Floats:
+        """Outputs (N, outputs) at steps, configurations (N,), states (N, tanks of the component), speeds (N, classes)."""
+        phi = self.features(step, x, self.speed_coordinates(configuration, speed))
+        out = np.empty((len(x), self.outputs))
+        key = self.group[step] * len(self.counts) + configuration
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+        edges = [0, *(np.flatnonzero(key[1:] != key[:-1]) + 1).tolist(), len(key)]
+        for a, b in pairwise(edges):
+            if b > a:
+                g, c = divmod(int(key[a]), len(self.counts))
+                out[order[a:b]] = phi[order[a:b]] @ self.coefficient[g, c]
+        return out
+
+    def at(self, step: int, configuration: int, speed: Floats) -> Floats:
+        """The surface at one step, configuration and speed as a quadratic in the states alone: (features of x, outputs)."""
+        tanks = len(self.component.tanks)
+        fixed = np.concatenate([self.demand[step], self.speed_coordinates(np.array([configuration]), speed[None])[0]])
+        value = np.concatenate([np.ones(tanks + 1), fixed])
+        place = np.concatenate([np.arange(tanks + 1), np.zeros(len(fixed), np.int64)])
+        i, j = self.pairs
+        a, b = place[i], place[j]
+        a, b = np.minimum(a, b), np.maximum(a, b)
+        target = np.zeros((tanks + 1, tanks + 1), np.int64)
+        target[np.triu_indices(tanks + 1)] = np.arange((tanks + 1) * (tanks + 2) // 2)
+        folded = np.zeros(((tanks + 1) * (tanks + 2) // 2, self.outputs))
+        full = self.coefficient[self.group[step], configuration]
+        np.add.at(folded, target[a, b], (value[i] * value[j])[:, None] * full[: len(i)])
+        return np.concatenate([folded, full[len(i) :]])
+
+
+class Sampler:
+    """Draws EPANET solves and steps at random configurations of all components at once."""
+
+    def __init__(self, plant: Plant, rng: np.random.Generator) -> None:
+        self.plant, self.rng = plant, rng
+
+    def speeds(self, component: Component, configuration: int) -> Floats:
+        """A mean speed for each class within its bin, uniform with the ends favoured."""
+        speed = np.zeros(len(component.classes))
+        state = component.configurations[configuration]
+        for i, k in enumerate(component.classes):
+            low, high = self.plant.classes[k].bins[state.bins[i]]
+            u = self.rng.random()
+            end = self.rng.random()
+            speed[i] = low + (high - low) * (0.0 if end < 0.15 else 1.0 if end > 0.85 else u)
+        return speed
+
+    def pumps(self, chosen: list[tuple[int, Floats]], *, unequal: bool) -> tuple[NDArray[np.bool_], Floats]:
+        """On and speed of each pump for (configuration, mean speeds) per component. `unequal` varies speeds within a class about the mean."""
+        plant = self.plant
+        on, speed = np.zeros(plant.pumps, bool), np.zeros(plant.pumps)
+        for component, (c, mean) in zip(plant.components, chosen, strict=True):
+            state = component.configurations[c]
+            for i, k in enumerate(component.classes):
+                running = plant.classes[k].pumps[: state.counts[i]]
+                for j in running:
+                    on[j], speed[j] = True, mean[i]
+                if unequal and len(running) > 1 and plant.classes[k].is_variable:
+                    low, high = plant.classes[k].bins[0][0], plant.classes[k].bins[-1][1]
+                    room = min(mean[i] - low, high - mean[i])
+                    shift = self.rng.uniform(-room, room, len(running))
+                    shift -= shift.mean()
+                    scale = min(1.0, room / max(float(np.abs(shift).max()), 1e-12))
+                    for j, d in zip(running, shift, strict=True):
+                        speed[j] = mean[i] + d * scale
+        return on, speed
+
+    def rows(self, s: Solve, chosen: list[tuple[int, Floats]]) -> list[tuple[Floats, bool]]:
+        """Of one solve, for each component: the outputs in the order of `Surface`, and whether all its running pumps deliver."""
+        plant = self.plant
+        inflow = [np.zeros(len(c.tanks)) for c in plant.components]
+        for (part, place, _), q in zip(plant.port_place, s.port_flow, strict=True):
+            inflow[part][place] += q
+        found = []
+        for m, (component, (c, _)) in enumerate(zip(plant.components, chosen, strict=True)):
+            state = component.configurations[c]
+            power, least, flow, delivers = [], [], [], True
+            for i, k in enumerate(component.classes):
+                pumps = plant.classes[k].pumps
+                power.append(float(s.power[list(pumps)].sum()))
+                running = list(pumps[: state.counts[i]])
+                flow.append(float(s.flow[running].sum()))
+                least.append(float(s.flow[running].min()) if running else 1.0)
+                delivers &= bool(s.delivers[running].all())
+            floors = list(component.floors)
+            lowest = [float(s.lowest[plant.watch_row[m]])] if plant.watched[m] else [100.0]
+            slack = s.pressure[floors] - plant.simulator.floors[floors]
+            found.append((np.concatenate([inflow[m], power, least, flow, slack, lowest]), delivers))
+        return found
+
+
+def fit_surfaces(plant: Plant, sampler: Sampler, cloud: list[Floats], extra: int) -> list[Surface]:
+    """Fit the surfaces of every component to EPANET solves at states drawn from `cloud`: for each step, states (N, tanks).
+
+    Each group and configuration gets as many samples as it has coefficients, half as many again, and `extra` more.
+    """
+    surfaces = []
+    for component in plant.components:
+        group, demand = _groups(plant.problem.demand_m3_per_s[:, list(component.junctions)])
+        low, high = np.zeros((len(component.configurations), len(component.classes))), np.zeros((len(component.configurations), len(component.classes)))
+        for c, state in enumerate(component.configurations):
+            for i, k in enumerate(component.classes):
+                if state.counts[i]:
+                    low[c, i], high[c, i] = plant.classes[k].bins[state.bins[i]]
+        counts = np.array([s.counts for s in component.configurations], np.int64).reshape(len(component.configurations), len(component.classes))
+        tanks = list(component.tanks)
+        surfaces.append(Surface(component=component, group=group, demand=demand, low=low, high=high, counts=counts, head=(plant.floor_m[tanks], plant.rise_m[tanks])))
+    # One solve serves all components: draw for the one that needs most, cycling through each other's groups and configurations.
+    needs = [int(1.5 * s.size) + extra for s in surfaces]
+    kinds = [(int(s.group.max()) + 1) * len(s.counts) for s in surfaces]
+    orders = [sampler.rng.permutation(k) for k in kinds]
+    members = [[np.flatnonzero(s.group == g) for g in range(int(s.group.max()) + 1)] for s in surfaces]
+    lead = int(np.argmax([a * b for a, b in zip(needs, kinds, strict=True)]))
+    draws: list[tuple[int, Floats, list[tuple[int, Floats]]]] = []
+    for i in range(needs[lead] * kinds[lead]):
+        g, _ = divmod(int(orders[lead][i % kinds[lead]]), len(surfaces[lead].counts))
+        step = int(sampler.rng.choice(members[lead][g]))
+        x = cloud[step][sampler.rng.integers(len(cloud[step]))]
+        chosen = []
+        for m, s in enumerate(surfaces):
+            c = int(orders[m][i % kinds[m]]) % len(s.counts)
+            chosen.append((c, sampler.speeds(s.component, c)))
+        draws.append((step, x, chosen))
+    draws.sort(key=lambda d: d[0])  # demands are set once a step
+    steps = np.array([d[0] for d in draws])
+    states = np.array([d[1] for d in draws])
+    samples: list[list[Floats]] = [[] for _ in surfaces]
+    delivers: list[list[bool]] = [[] for _ in surfaces]
+    for step, x, chosen in draws:
+        solved = plant.solve(step, x, *sampler.pumps(chosen, unequal=False))
+        for m, (row, ok) in enumerate(sampler.rows(solved, chosen)):
+            samples[m].append(row)
+            delivers[m].append(ok)
+    for m, surface in enumerate(surfaces):
+        configuration = np.array([d[2][m][0] for d in draws])
+        speed = np.array([d[2][m][1] for d in draws]).reshape(len(draws), len(surface.component.classes))
+        phi = surface.features(steps, states[:, list(surface.component.tanks)], surface.speed_coordinates(configuration, speed))
+        _fit(surface, surface.group[steps], configuration, phi, np.array(samples[m]), np.array(delivers[m]))
+    return surfaces
+
+
+def _fit(surface: Surface, group: Ints, configuration: Ints, phi: Floats, out: Floats, ok: NDArray[np.bool_]) -> None:
+    groups, kinds = int(surface.group.max()) + 1, len(surface.counts)
+    surface.coefficient = np.zeros((groups, kinds, phi.shape[1], surface.outputs))
+    surface.usable = np.zeros((groups, kinds), bool)
+    for g in range(groups):
+        for c in range(kinds):
+            rows = (group == g) & (configuration == c)
+            good = rows & ok
+            if good.sum() > _UNUSABLE * rows.sum():
+                surface.usable[g, c] = True
+                # A little damping: inputs that do not vary (speed of a pump that is off) then get no weight.
+                a = np.vstack([phi[good], 1e-4 * np.eye(phi.shape[1])])
+                b = np.vstack([out[good], np.zeros((phi.shape[1], surface.outputs))])
+                surface.coefficient[g, c] = np.linalg.lstsq(a, b, rcond=None)[0]

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from levada.forecast.intervals import conformal_band
+
+
+def _rows(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    lead, free, slot = rng.uniform(0, 48, count), rng.integers(0, 2, count), rng.integers(0, 24, count)
+    # Errors grow with lead and are larger by day.
+    return rng.normal(size=count) * (1 + lead / 48) * np.where(slot > 6, 2.0, 0.5), lead, free, slot
+
+
+def test_the_band_of_independent_errors_holds_four_in_five_of_new_ones_at_short_and_long_leads() -> None:
+    error, lead, free, slot = _rows(20_000, 1)
+    band = conformal_band(error=error, lead_h=lead, free=free, slot=slot, days=400)
+    new, lead, free, slot = _rows(20_000, 2)
+    low, high = band.around(np.full(20_000, 100.0), lead, free, slot)
+    inside = (100 + new >= low) & (100 + new <= high)
+    for part in (lead < 6, lead > 40, slot < 6, slot > 12):
+        assert inside[part].mean() == pytest.approx(0.8, abs=0.05)
+
+
+def test_fewer_days_make_a_wider_band() -> None:
+    error, lead, free, slot = _rows(2_000, 1)
+    few, many = (conformal_band(error=error, lead_h=lead, free=free, slot=slot, days=d) for d in (7, 80))
+    assert (few.high > many.high).all()
+    assert (few.low < many.low).all()
+
+
+@given(arrays(np.float64, 60, elements=st.floats(-5, 5)), arrays(np.float64, 10, elements=st.floats(0, 3)), st.integers(1, 100))
+def test_quantiles_never_cross_and_are_never_negative(error: np.ndarray, flow: np.ndarray, days: int) -> None:
+    lead = np.linspace(0, 47, 60)
+    band = conformal_band(error=error, lead_h=lead, free=np.zeros(60, np.int64), slot=lead.astype(np.int64) % 24, days=days)
+    low, high = band.around(flow, np.linspace(0, 47, 10), np.ones(10, np.int64), np.arange(10))
+    assert (low >= 0).all()
+    assert (low <= flow).all()
+    assert (flow <= high).all()

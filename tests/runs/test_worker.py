@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psutil
+from tests.conftest import Installation
+from tests.runs import tiny
+
+from levada.clock import Clock
+from levada.domain.run import Cause, Run, RunKind, RunState
+from levada.runs.child import ComputeChild, Computed
+from levada.runs.compute_run import MAX_FAILURES, compute_run
+from levada.runs.worker import work
+from levada.store.database import Database
+from levada.store.documents import put_document
+from levada.store.indicators import latest_indicators
+from levada.store.jobs import TASK_NEW_DATA, TASK_PUBLISH, enqueue
+from levada.store.plans import list_plans
+from levada.store.runs import get_run, list_runs, request_run, start_run
+
+CLOCK = Clock(datetime.now(UTC), tiny.NOW, 1.0)
+
+
+class Published:
+    """Takes the place of the publishing channel: notes which plans it was asked to put out."""
+
+    def __init__(self) -> None:
+        self.plans: list[tuple[str, str]] = []
+
+    async def handle(self, database: Database, args: dict[str, Any], now: datetime) -> None:
+        self.plans.append((args["tenant_id"], args["plan_id"]))
+
+    def of(self, tenant: str) -> list[str]:
+        return [plan for name, plan in self.plans if name == tenant]
+
+
+async def ask(database: Database, tenant: str, at: datetime = tiny.NOW) -> UUID:
+    async with database.tenant(tenant) as db:
+        return (await request_run(db, kind=RunKind.PLAN, cause=Cause.OPERATOR, issue_time=at, at=at)).run_id
+
+
+async def drain(database: Database, installation: Installation, published: Published, function: str = "plan_at_once", **options: Any) -> int:
+    return await work(
+        database, installation.worker_url, CLOCK, drain=True, handlers={TASK_PUBLISH: published.handle}, function=f"tests.runs.computing:{function}", **options
+    )
+
+
+async def run_of(database: Database, tenant: str, run_id: UUID) -> Run:
+    async with database.tenant(tenant) as db:
+        return await get_run(db, run_id)
+
+
+async def until(what: Callable[[], Awaitable[bool]], timeout_s: float = 60) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not await what():
+            await asyncio.sleep(0.1)
+
+
+def test_draining_does_what_is_due_and_what_follows_from_it_then_ends(in_database: Any, installation: Installation, tenant: str) -> None:
+    async def check(database: Database) -> None:
+        await tiny.put_in(database, tenant)
+        run_id, published = await ask(database, tenant), Published()
+        assert await drain(database, installation, published) >= 2  # the run, and the publishing of its plan
+        run = await run_of(database, tenant, run_id)
+        assert run.state is RunState.DONE
+        assert run.accounting is not None
+        assert run.accounting.peak_memory_bytes > 5e6
+        async with database.tenant(tenant) as db:
+            (plan,) = await list_plans(db, 10)
+            assert [i.name for i in await latest_indicators(db)] == ["rest"]
+        assert plan.run_id == run_id
+        assert published.of(tenant) == [str(plan.plan_id)]
+        assert not psutil.Process().children(recursive=True)
+
+    in_database(check)
+
+
+def test_a_gap_in_the_input_fails_the_run_at_once_and_says_what_to_do(in_database: Any, installation: Installation, tenant: str) -> None:
+    async def check(database: Database) -> None:
+        await tiny.put_in(database, tenant)
+        run_id = await ask(database, tenant, tiny.NOW + timedelta(hours=5))
+        await drain(database, installation, Published())
+        run = await run_of(database, tenant, run_id)
+        assert run.state is RunState.FAILED
+        assert run.attempts == 1
+        assert run.error is not None
+        assert run.error["code"] == "input-gap"
+        assert "tank TNK" in str(run.error["message"])
+
+    in_database(check)
+
+
+def test_a_run_that_crashes_is_tried_again_and_then_failed_with_the_reason(in_database: Any, installation: Installation, tenant: str) -> None:
+    async def check(database: Database) -> None:
+        await tiny.put_in(database, tenant)
+        run_id, published = await ask(database, tenant), Published()
+
+        async def is_failed() -> bool:
+            await drain(database, installation, published, "crash")  # a later attempt is not due at once
+            return (await run_of(database, tenant, run_id)).state is RunState.FAILED
+
+        await until(is_failed)
+        run = await run_of(database, tenant, run_id)
+        assert run.attempts == MAX_FAILURES
+        assert run.error is not None
+        assert run.error["code"] == "run-crash"
+        assert "SIGSEGV" in str(run.error["message"])
+        assert published.of(tenant) == []
+
+    in_database(check)
+
+
+def test_two_workers_that_finish_the_same_run_publish_it_once(in_database: Any, installation: Installation, tenant: str) -> None:
+    class Waiting(ComputeChild):
+        """Holds its result back until both workers have one."""
+
+        waiting = 0
+
+        async def compute(self, bundle: Any) -> Computed:
+            computed = await super().compute(bundle)
+            Waiting.waiting += 1
+            while Waiting.waiting < 2:
+                await asyncio.sleep(0.05)
+            return computed
+
+    async def check(database: Database) -> None:
+        await tiny.put_in(database, tenant)
+        run_id, published = await ask(database, tenant), Published()
+        children = [Waiting(function="tests.runs.computing:plan_at_once") for _ in range(2)]
+        await asyncio.gather(*(compute_run(database, tenant, run_id, worker=f"w{i}", clock=CLOCK, child=child) for i, child in enumerate(children)))
+        for child in children:
+            await child.close()
+        await drain(database, installation, published)  # the queued job finds the run done
+        async with database.tenant(tenant) as db:
+            assert len(await list_plans(db, 10)) == 1
+        assert len(published.of(tenant)) == 1
+
+    in_database(check)
+
+
+def test_a_second_attempt_uses_the_input_that_the_first_one_froze(in_database: Any, installation: Installation, tenant: str) -> None:
+    async def check(database: Database) -> None:
+        await tiny.put_in(database, tenant)
+        run_id = await ask(database, tenant)
+        child = ComputeChild(function="tests.runs.computing:plan_never")
+        attempt = asyncio.create_task(compute_run(database, tenant, run_id, worker="w", clock=CLOCK, child=child))
+
+        async def is_frozen() -> bool:
+            return (await run_of(database, tenant, run_id)).bundle_id is not None
+
+        await until(is_frozen)
+        attempt.cancel()
+        await asyncio.gather(attempt, return_exceptions=True)
+        frozen = (await run_of(database, tenant, run_id)).bundle_id
+        async with database.tenant(tenant) as db:
+            await put_document(db, "operation", tiny.document("operation", plan_valid_hours=3), "test", tiny.NOW)
+        await drain(database, installation, Published())  # its job still waits
+        run = await run_of(database, tenant, run_id)
+        assert run.state is RunState.DONE
+        assert run.attempts == 2
+        assert run.bundle_id == frozen
+
+    in_database(check)
+
+
+def test_a_stopped_worker_puts_back_what_it_could_not_finish(in_database: Any, installation: Installation, tenant: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr("levada.runs.worker.GRACE_S", 0.5)
+
+    async def check(database: Database) -> None:
+        await tiny.put_in(database, tenant)
+        run_id, ready, published = await ask(database, tenant), asyncio.Event(), Published()
+        never = work(
+            database, installation.worker_url, CLOCK, drain=False, handlers={TASK_PUBLISH: published.handle}, function="tests.runs.computing:plan_never", on_ready=ready.set
+        )
+        worker = asyncio.create_task(never)
+        await ready.wait()
+
+        async def is_running() -> bool:
+            return (await run_of(database, tenant, run_id)).state is RunState.RUNNING
+
+        await until(is_running)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+        assert not psutil.Process().children(recursive=True)
+        await drain(database, installation, published)  # at once: no waiting for a heartbeat to go stale
+        assert (await run_of(database, tenant, run_id)).state is RunState.DONE
+        assert len(published.of(tenant)) == 1
+
+    in_database(check)
+
+
+def test_runs_of_one_tenant_are_computed_one_at_a_time_in_order(in_database: Any, installation: Installation, tenant: str) -> None:
+    async def check(database: Database) -> None:
+        await tiny.put_in(database, tenant)
+        ids = []
+        for _ in range(3):
+            ids.append(await ask(database, tenant))
+            async with database.tenant(tenant) as db:  # so that it no longer waits, and the next one is another run
+                await start_run(db, ids[-1], "earlier", tiny.NOW)
+        await drain(database, installation, Published(), concurrency=2)
+        runs = [await run_of(database, tenant, run_id) for run_id in ids]
+        for earlier, later in itertools.pairwise(runs):
+            assert earlier.finished_at is not None
+            assert later.started_at is not None
+            assert earlier.finished_at <= later.started_at
+
+    in_database(check)
+
+
+def test_new_data_asks_for_a_plan_when_the_current_one_is_old_enough_and_once(in_database: Any, installation: Installation, tenant: str) -> None:
+    async def deliver(database: Database) -> None:
+        async with database.tenant(tenant) as db:
+            await enqueue(db, TASK_NEW_DATA, {})
+
+    async def check(database: Database) -> None:
+        await tiny.put_in(database, tenant)
+        published = Published()
+        await deliver(database)
+        await deliver(database)
+        await drain(database, installation, published)
+        async with database.tenant(tenant) as db:
+            (run,) = await list_runs(db, 10)
+        assert run.cause is Cause.NEW_DATA
+        assert run.state is RunState.DONE
+        await deliver(database)  # the plan is new: no other one is wanted
+        await drain(database, installation, published)
+        assert len(published.of(tenant)) == 1
+
+    in_database(check)
+
+
+def test_a_handler_s_passing_trouble_is_tried_again(in_database: Any, installation: Installation, tenant: str) -> None:
+    class Flaky(Published):
+        async def handle(self, database: Database, args: dict[str, Any], now: datetime) -> None:
+            await super().handle(database, args, now)
+            if len(self.of(tenant)) == 1:
+                raise TimeoutError("a channel that does not answer")
+
+    async def check(database: Database) -> None:
+        await tiny.put_in(database, tenant)
+        await ask(database, tenant)
+        published = Flaky()
+
+        async def is_out() -> bool:
+            await drain(database, installation, published)
+            return len(published.of(tenant)) == 2
+
+        await until(is_out)
+        assert len(set(published.of(tenant))) == 1
+
+    in_database(check)
