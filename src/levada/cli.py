@@ -441,7 +441,9 @@ async def replay_run(tenant_id: str, run_id: Any) -> None:
         click.echo("identical")
         return
     for difference in report.differences:
-        click.echo(difference)
+        click.echo(str(difference))
+    for version in report.other_versions:
+        click.echo(f"computed with {version}", err=True)
     sys.exit(1)
 
 

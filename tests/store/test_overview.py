@@ -32,7 +32,7 @@ def test_the_status_says_of_each_tenant_what_was_put_in(in_database, installatio
             for i, took in enumerate((1.0, 3.0)):
                 run_id = (await request_run(db, kind=RunKind.PLAN, cause=Cause.TIMETABLE, issue_time=NOW, due_at=NOW + i * HOUR, at=NOW)).run_id
                 await start_run(db, run_id, "w", NOW)
-                await finish_run(db, run_id, result=b"{}", accounting=Accounting(wall_s=took, cpu_s=took, peak_memory_bytes=int(took), queue_wait_s=0.5), at=NOW)
+                await finish_run(db, run_id, result=b"{}", accounting=Accounting(wall_s=took, cpu_s=took, peak_memory_bytes=int(took), queue_wait_s=0.5), manifest={"levada": "test"}, at=NOW)
                 plan_id = await publish_plan(db, run_id, a_plan(full, NOW + i * HOUR), a_forecast(), NOW + i * HOUR)
             for hours in (-30, 1):
                 failed = (await request_run(db, kind=RunKind.PLAN, cause=Cause.OPERATOR, issue_time=NOW, at=NOW)).run_id

@@ -56,7 +56,7 @@ def test_a_run_goes_from_queued_to_done_with_all_that_it_took(in_database, tenan
         async with database.tenant(tenant) as db:
             with pytest.raises(NotFound):
                 await get_result(db, made.run_id)
-            assert await finish_run(db, made.run_id, result=b"{}", accounting=TOOK, at=NOW + 2 * MINUTE)
+            assert await finish_run(db, made.run_id, result=b"{}", accounting=TOOK, manifest={"levada": "test"}, at=NOW + 2 * MINUTE)
         async with database.tenant(tenant) as db:
             done = await get_run(db, made.run_id)
             assert (done.state, done.bundle_id, done.accounting, done.finished_at) == (RunState.DONE, bundle.bundle_id, TOOK, NOW + 2 * MINUTE)
@@ -74,7 +74,7 @@ def test_of_several_workers_that_finish_a_run_at_once_one_takes_effect(in_databa
 
         async def worker(number: int) -> bool:
             async with database.tenant(tenant) as db:
-                mine = await finish_run(db, run_id, result=b"result %d" % number, accounting=TOOK, at=NOW)
+                mine = await finish_run(db, run_id, result=b"result %d" % number, accounting=TOOK, manifest={"levada": "test"}, at=NOW)
                 await asyncio.sleep(0.02)  # holds the row while the others come
                 return mine
 
@@ -96,7 +96,7 @@ def test_a_finish_that_is_rolled_back_can_be_done_again(in_database, tenant) -> 
 
         async def fail() -> None:
             async with database.tenant(tenant) as db:
-                assert await finish_run(db, run_id, result=b"1", accounting=TOOK, at=NOW)
+                assert await finish_run(db, run_id, result=b"1", accounting=TOOK, manifest={"levada": "test"}, at=NOW)
                 raise RuntimeError("killed before the commit")
 
         with pytest.raises(RuntimeError):
@@ -105,7 +105,7 @@ def test_a_finish_that_is_rolled_back_can_be_done_again(in_database, tenant) -> 
             again = await start_run(db, run_id, "worker 2", NOW)
             assert again is not None
             assert again.attempts == 2
-            assert await finish_run(db, run_id, result=b"2", accounting=TOOK, at=NOW)
+            assert await finish_run(db, run_id, result=b"2", accounting=TOOK, manifest={"levada": "test"}, at=NOW)
 
     in_database(work)
 
@@ -164,7 +164,7 @@ def test_a_failure_is_kept_as_it_was_told(in_database, tenant) -> None:
             failed = await get_run(db, run_id)
             assert failed.state is RunState.FAILED
             assert failed.error == {**error, "figure": None, "at": str(NOW)}
-            assert not await finish_run(db, run_id, result=b"1", accounting=TOOK, at=NOW)
+            assert not await finish_run(db, run_id, result=b"1", accounting=TOOK, manifest={"levada": "test"}, at=NOW)
             with pytest.raises(NotFound):
                 await start_run(db, uuid4(), "worker", NOW)
 

@@ -228,5 +228,5 @@ async def publish(database: Database, tenant: str, one: Plan, at: datetime) -> s
         ahead = forecast(one.issue_time)
         result = PlanResult(plan=one, forecast=ahead).model_dump_json().encode()
         spent = Accounting(wall_s=3.2, cpu_s=3.0, peak_memory_bytes=212_000_000, queue_wait_s=0.4)
-        await finish_run(db, made.run_id, result=result, accounting=spent, at=at)
+        await finish_run(db, made.run_id, result=result, accounting=spent, manifest={"levada": "test"}, at=at)
         return str(await publish_plan(db, made.run_id, one, ahead, at))

@@ -61,4 +61,6 @@ class Run:
     attempts: int = 0
     error: dict[str, object] | None = None
     accounting: Accounting | None = None
+    manifest: dict[str, object] | None = None
+    """With what it was computed: versions of code and libraries, kind of machine."""
     started_by: str = ""

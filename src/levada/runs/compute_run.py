@@ -103,13 +103,14 @@ async def _store(database: Database, run: Run, computed: Computed, clock: Clock)
     )
     at = clock.now()
     async with database.tenant(run.tenant_id) as db:
-        if not await finish_run(db, run.run_id, result=computed.result, accounting=accounting, at=at):
+        if not await finish_run(db, run.run_id, result=computed.result, accounting=accounting, manifest=manifest().as_document(), at=at):
             log.info("another worker finished the run first; this result is dropped")
             return
         plan_id = await publish_plan(db, run.run_id, result.plan, result.forecast, at)
         await put_indicators(db, run.run_id, run.issue_time, result.indicators)
         # Ahead of other work: a plan that nobody has seen is of no use.
-        await enqueue(db, TASK_PUBLISH, {"plan_id": str(plan_id)}, priority=10)
+        # One at a time for a tenant: the newer plan must be the one that stays as plan_current.csv.
+        await enqueue(db, TASK_PUBLISH, {"plan_id": str(plan_id)}, priority=10, lock="publish")
     plan = result.plan
     log.info(
         "plan made",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from levada.domain.run import Cause, RunKind, RunState
-from levada.domain.settings import Timetable
-from levada.store.database import Database
+from levada.domain.settings import Operation, Timetable
+from levada.store.database import Database, TenantConnection
 from levada.store.documents import find_document
 from levada.store.plans import current_plan
 from levada.store.runs import list_runs, request_run
+from levada.store.series import latest
 from levada.telemetry.log import get_logger
 
 __all__ = ["plan_on_new_data"]
@@ -28,6 +29,8 @@ async def plan_on_new_data(database: Database, tenant_id: str, now: datetime) ->
         timetable = await find_document(db, "timetable")
         if not isinstance(timetable, Timetable) or not timetable.plan_on_new_data:
             return
+        if not await _levels_are_recent(db, now):
+            return  # history is being loaded: a plan could only say that levels are missing
         since = now - timedelta(minutes=timetable.plan_after_minutes)
         current = await current_plan(db, now)
         if current is not None and current.plan.issue_time > since:
@@ -37,3 +40,13 @@ async def plan_on_new_data(database: Database, tenant_id: str, now: datetime) ->
                 return
         made = await request_run(db, kind=RunKind.PLAN, cause=Cause.NEW_DATA, issue_time=now, at=now)
     log.info("new data: a plan is asked for", run=str(made.run_id), created=made.created)
+
+
+async def _levels_are_recent(db: TenantConnection, now: datetime) -> bool:
+    """Whether each tank has a level young enough to plan from."""
+    operation = await find_document(db, "operation")
+    if not isinstance(operation, Operation):
+        return False
+    newest = await latest(db, now)
+    oldest = now - timedelta(minutes=operation.max_data_age_minutes)
+    return all((reading := newest.get(tank.level_series)) is not None and reading.time >= oldest for tank in operation.tanks.values())

@@ -45,6 +45,8 @@ class ReplayReport:
     result: bytes
     with_manifest: Manifest
     """With what it was computed now."""
+    other_versions: tuple[Difference, ...] = ()
+    """Where that differs from what the run was computed with; empty also when the run is of a file."""
 
 
 def differences(then: Any, now: Any, path: str = "$") -> Iterator[Difference]:
@@ -69,7 +71,7 @@ def _text(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _compared(then: bytes, now: bytes) -> ReplayReport:
+def _compared(then: bytes, now: bytes, made_with: dict[str, object] | None = None) -> ReplayReport:
     found: list[Difference] = []
     if then != now:
         for difference in differences(json.loads(then), json.loads(now)):
@@ -78,7 +80,7 @@ def _compared(then: bytes, now: bytes) -> ReplayReport:
                 break
         if not found:
             found.append(Difference("$", f"{len(then)} bytes", f"{len(now)} bytes of equal content, written differently"))
-    return ReplayReport(identical=then == now, differences=tuple(found), result=now, with_manifest=manifest())
+    return ReplayReport(identical=then == now, differences=tuple(found), result=now, with_manifest=manifest(), other_versions=tuple(differences(made_with, manifest().as_document(), "")) if made_with else ())
 
 
 async def replay_file(bundle_file: bytes, expected: bytes) -> ReplayReport:
@@ -96,7 +98,7 @@ async def replay(database: Database, tenant_id: str, run_id: UUID) -> ReplayRepo
         if run.bundle_id is None or run.result_sha256 is None:
             raise InputGap(f"run {run_id} is {run.state.value}: it has no result to compare with", "replay one that is done; `levada run list` shows them")
         bundle, then = await get_bundle(db, run.bundle_id), await get_result(db, run_id)
-    return _compared(then, await _again(bundle))
+    return _compared(then, await _again(bundle), run.manifest)
 
 
 async def _again(bundle: Bundle) -> bytes:

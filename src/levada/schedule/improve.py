@@ -27,6 +27,9 @@ _TRIALS = 24
 _WORTH_TRYING = 0.002
 """Changes predicted to be dearer by more than this share of the cost are not tried."""
 
+_BUNDLES = (8, 4, 2)
+"""How many moves are tried together."""
+
 _SPEED_STEPS = (0.005, 0.02, 0.06)
 
 Fits = Callable[[Ints], bool]
@@ -57,16 +60,21 @@ def improve(
     tried: set[bytes] = set()
     for _ in range(rounds):
         singles = _singles(plant, best)
+        if not len(singles.step):
+            return best, True
         pairs = _pairs(best, singles, rng)
         gain = _predict(plant, forecast, best, singles, pairs, price)
         promising = np.argsort(gain, kind="stable")[:_FULL]
         pairs, gain = pairs[promising], _run_fully(plant, forecast, best, singles, pairs[promising], price)
+        order = np.argsort(gain, kind="stable")
+        moves = _bundles(singles, pairs, gain, order)
+        moves += [pairs[r] for r in order.tolist() if gain[r] <= _WORTH_TRYING * abs(best.cost)]
         found, trials = None, 0
         scale = 1e-7 * (1.0 + abs(best.cost))
-        for r in np.argsort(gain, kind="stable").tolist():
-            if gain[r] > _WORTH_TRYING * abs(best.cost) or trials >= _TRIALS or plant.simulator.solves >= limit:
+        for move in moves:
+            if trials >= _TRIALS or plant.simulator.solves >= limit:
                 break
-            counts, speeds = _apply(best, singles, pairs[r])
+            counts, speeds = _apply(best, singles, move)
             key = counts.tobytes() + speeds.tobytes()
             if key in tried or not fits(counts):
                 continue
@@ -80,6 +88,27 @@ def improve(
             return best, True
         best = found
     return best, False
+
+
+def _bundles(s: _Singles, pairs: NDArray[np.int64], gain: Floats, order: NDArray[np.intp]) -> list[NDArray[np.int64]]:
+    """Several promising moves at once, in different places: where many help a little, this saves rounds. Largest bundle first."""
+    taken: set[tuple[int, int]] = set()
+    bundle: list[int] = []
+    size = 0
+    found = []
+    for r in order.tolist():
+        if gain[r] >= 0 or size >= _BUNDLES[0]:
+            break
+        mine = [i for i in pairs[r].tolist() if i >= 0]
+        places = {(int(s.step[i]), int(s.of[i])) for i in mine}
+        if taken & places:
+            continue
+        taken |= places
+        bundle += mine
+        size += 1
+        if size in _BUNDLES:
+            found.append(np.array(bundle, np.int64))
+    return found[::-1]
 
 
 def _singles(plant: Plant, best: Candidate) -> _Singles:
@@ -185,9 +214,9 @@ def _run_fully(plant: Plant, forecast: Forecast, best: Candidate, s: _Singles, p
     return np.asarray(objective[1:] - objective[0], np.float64)
 
 
-def _apply(best: Candidate, s: _Singles, pair: NDArray[np.int64]) -> tuple[Ints, Floats]:
+def _apply(best: Candidate, s: _Singles, move: NDArray[np.int64]) -> tuple[Ints, Floats]:
     counts, speeds = best.counts.copy(), best.speeds.copy()
-    for r in pair.tolist():
+    for r in move.tolist():
         if r >= 0:
             counts[s.step[r], s.of[r]] = s.count[r]
             speeds[s.step[r], s.of[r]] = s.speed[r]

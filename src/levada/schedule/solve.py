@@ -57,7 +57,7 @@ def solve(problem: PumpingProblem, *, work: Work | None = None) -> Solution:
     surfaces, zones = _learn(plant, sampler, work, rng)
     models = fit_models(plant, surfaces, zones, sampler, work.audit_samples)
     relaxation = relax(plant, models, zones)
-    price = _SEVERITY * _full_cost(plant, models)
+    price = _SEVERITY * _full_cost(plant, surfaces)
     best = _search(plant, surfaces, models, relaxation, price, work, rng)
     schedule = _to_pumps(plant, best)
     trajectory = plant.simulator.run(schedule)
@@ -86,10 +86,14 @@ def _learn(plant: Plant, sampler: Sampler, work: Work, rng: np.random.Generator)
     return surfaces, reach(plant, surfaces, rng, 80)
 
 
-def _full_cost(plant: Plant, models: list[Models]) -> float:
+def _full_cost(plant: Plant, surfaces: list[Surface]) -> float:
     """Cost of running everything throughout at the mean absolute price: the scale of money in this problem."""
-    kw = sum(float(m.power[:, :, 0].max()) for m in models)
-    return max(kw, 1e-3) * float((np.abs(plant.class_price).mean(axis=1) * plant.problem.steps.hours).sum()) + 1e-6
+    watts = 0.0
+    for s in surfaces:
+        kinds, tanks = np.arange(len(s.counts)), len(s.component.tanks)
+        out = s.evaluate(np.zeros_like(kinds), kinds, np.full((len(kinds), tanks), 0.5), s.high)
+        watts += float(out[:, tanks : tanks + len(s.component.classes)].sum(axis=1).max(initial=0.0))
+    return max(watts / 1000.0, 0.01) * float((np.abs(plant.class_price).mean(axis=1) * plant.problem.steps.hours).sum()) + 1e-6
 
 
 def _search(

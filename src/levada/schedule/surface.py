@@ -80,13 +80,13 @@ class Surface:
 
     @property
     def inputs(self) -> int:
-        return len(self.component.tanks) + self.demand.shape[1] + len(self.component.classes)
+        return len(self.component.tanks) + int(self.demand.shape[1]) + len(self.component.classes)
 
     @property
     def size(self) -> int:
         """Number of features."""
         tanks = len(self.component.tanks)
-        return int(len(self.pairs[0])) + tanks * (tanks - 1) // 2
+        return len(self.pairs[0]) + tanks * (tanks - 1) // 2
 
     @cached_property
     def pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -80,13 +80,13 @@ async def attach_bundle(db: TenantConnection, run_id: UUID, bundle_id: str) -> N
     await db.execute("attach_bundle", run_id=run_id, bundle_id=bundle_id)
 
 
-async def finish_run(db: TenantConnection, run_id: UUID, *, result: bytes, accounting: Accounting, at: datetime) -> bool:
-    """Store the result. False, and nothing changed, when the run was done or failed before: the caller then leaves out what follows from it."""
+async def finish_run(db: TenantConnection, run_id: UUID, *, result: bytes, accounting: Accounting, manifest: Mapping[str, Any], at: datetime) -> bool:
+    """Store the result and with what it was computed. False, and nothing changed, when the run was done or failed before: the caller then leaves out what follows from it."""
     # The row is locked first: a second worker that finishes now waits here, then finds the run done.
     if await db.one("lock_open_run", run_id=run_id) is None:
         return False
     (sha256,) = await put_content(db, [result])
-    await db.execute("finish_run", run_id=run_id, result_sha256=sha256, at=at, **_accounting_values(accounting))
+    await db.execute("finish_run", run_id=run_id, result_sha256=sha256, manifest=Jsonb(dict(manifest)), at=at, **_accounting_values(accounting))
     await _tell(db, run_id, RunState.DONE)
     return True
 
@@ -161,5 +161,6 @@ def _run(row: DictRow, tenant_id: str) -> Run:
         attempts=row["attempts"],
         error=row["error"],
         accounting=accounting,
+        manifest=row["manifest"],
         started_by=row["started_by"],
     )

@@ -31,6 +31,8 @@ CREATE TABLE run (
     cpu_s double precision,
     peak_memory_bytes bigint,
     queue_wait_s double precision,
+    -- With what it was computed: versions of code and libraries, kind of machine.
+    manifest jsonb,
     started_by text NOT NULL,
     PRIMARY KEY (tenant_id, run_id),
     FOREIGN KEY (tenant_id, bundle_id) REFERENCES bundle,

@@ -17,6 +17,8 @@ ALTER TABLE queue.procrastinate_events FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_tenant ON queue.procrastinate_events TO levada_app
     USING (EXISTS (SELECT FROM queue.procrastinate_jobs AS job WHERE job.id = job_id))
     WITH CHECK (EXISTS (SELECT FROM queue.procrastinate_jobs AS job WHERE job.id = job_id));
+-- When a worker's row goes, the foreign key sets its jobs' worker_id to NULL; procrastinate's trigger then notes an event, as the tables' owner.
+CREATE POLICY foreign_keys ON queue.procrastinate_events FOR INSERT TO levada_owner WITH CHECK (true);
 CREATE POLICY worker ON queue.procrastinate_events TO levada_worker USING (true) WITH CHECK (true);
 CREATE POLICY registry_only ON queue.procrastinate_events FOR SELECT TO levada_registry USING (true);
 

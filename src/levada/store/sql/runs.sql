@@ -33,7 +33,7 @@ SELECT run_id FROM levada.run WHERE run_id = %(run_id)s AND state IN ('queued', 
 
 -- name: finish_run
 -- Done, with a result.
-UPDATE levada.run SET state = 'done', result_sha256 = %(result_sha256)s, finished_at = %(at)s,
+UPDATE levada.run SET state = 'done', result_sha256 = %(result_sha256)s, finished_at = %(at)s, manifest = %(manifest)s,
     wall_s = %(wall_s)s, cpu_s = %(cpu_s)s, peak_memory_bytes = %(peak_memory_bytes)s, queue_wait_s = %(queue_wait_s)s
 WHERE run_id = %(run_id)s;
 
