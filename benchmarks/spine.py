@@ -41,11 +41,8 @@ def _memory(product: Product, label: str) -> None:
         for process in product.children(part):
             rows.append((part, process))
             rows += [(f"{part} (computing)", child) for child in process.children(recursive=True)]
-    for process in psutil.process_iter(["cmdline"]):
-        command = process.info["cmdline"] or []
-        if command and "postgres" in command[0] and any(str(product.folder) in part for part in command):
-            rows.append(("postgres", process))
-            rows += [("postgres", child) for child in process.children(recursive=True)]
+    postmaster = product.postmaster()
+    rows += [("postgres", process) for process in (postmaster, *postmaster.children(recursive=True))]
     totals: dict[str, float] = {}
     for name, process in rows:
         try:

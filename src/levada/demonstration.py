@@ -184,10 +184,9 @@ async def _first_plans(settings: Settings, memory: Mapping[str, Any], utilities:
     waiting = [u.tenant_id for u in utilities]
     while waiting:
         for tenant in list(waiting):
-            document = await asyncio.to_thread(ask, tenant)
-            if document is None:
+            plan = await asyncio.to_thread(ask, tenant)
+            if plan is None:
                 continue
-            plan = document.get("plan", document)
             certificate, audit = plan["certificate"], plan["audit"]
             bound = "no bound" if certificate["lower_bound"] is None else f"no plan can cost less than {certificate['lower_bound']:.2f}"
             verdict = "confirmed by EPANET" if audit["accepted"] else "NOT confirmed by EPANET"

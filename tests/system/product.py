@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import os
@@ -14,12 +15,15 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+
+from levada.store import embedded
 
 T = TypeVar("T")
 TINY = Path(__file__).parent / "tiny"
@@ -97,6 +101,15 @@ class Product:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(60)
         self.cli("stop-database", code=None)
+        # A server started by root may keep its files outside the test's folder: forget those too.
+        asyncio.run(embedded.forget(self.folder / "data" / "database"))
+
+    def postmaster(self) -> psutil.Process:
+        """The embedded server's first process."""
+        database = self.folder / "data" / "database"
+        elsewhere = database / "elsewhere"
+        home = Path(elsewhere.read_text().strip()) if elsewhere.exists() else database
+        return psutil.Process(int((home / "cluster" / "postmaster.pid").read_text().split()[0]))
 
     def http(self, path: str, token: str | None = None, method: str = "GET") -> tuple[int, Any]:
         request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", method=method)
@@ -134,8 +147,8 @@ class Product:
     def sftp(self, tenant: str, *commands: str, key: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Debian's OpenSSH client in batch mode."""
         return subprocess.run(
-            ["sftp", "-q", "-b", "-", "-i", str(key or self.key(tenant)), "-P", str(self.sftp_port), "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
-             "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "PreferredAuthentications=publickey", f"{tenant}@127.0.0.1"],
+            ["sftp", "-b", "-", "-i", str(key or self.key(tenant)), "-P", str(self.sftp_port), "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
+             "-o", "UserKnownHostsFile=/dev/null", "-o", "PreferredAuthentications=publickey", f"{tenant}@127.0.0.1"],
             input="\n".join(commands) + "\n", capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
 
@@ -156,7 +169,12 @@ class Product:
     def children(self, part: str) -> list[psutil.Process]:
         """The processes of a part, such as `worker`."""
         assert self.process is not None
-        return [p for p in psutil.Process(self.process.pid).children() if part in p.cmdline()[-2:]]
+        found = []
+        for process in psutil.Process(self.process.pid).children():
+            with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                if part in process.cmdline()[-2:]:
+                    found.append(process)
+        return found
 
 
 def now() -> datetime:

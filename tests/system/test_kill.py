@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import psutil
 import pytest
 from product import Product, now, tiny_history, wait_for
 
@@ -30,18 +29,10 @@ def token(alone: Product) -> str:
     return given
 
 
-def _postmaster(product: Product) -> psutil.Process:
-    for process in psutil.process_iter(["cmdline"]):
-        command = process.info["cmdline"] or []
-        if command and command[0].endswith("/postgres") and any(str(product.folder) in part for part in command):
-            return process
-    raise AssertionError("no postgres process of this installation")
-
-
 @pytest.mark.parametrize("victim", ["web", "sftp", "timetable", "worker", "postgres"])
 def test_each_process_comes_back_and_the_others_never_stop(alone: Product, token: str, victim: str) -> None:
     before = {part: {p.pid for p in alone.children(part)} for part in ("web", "sftp", "timetable", "worker")}
-    process = _postmaster(alone) if victim == "postgres" else alone.children(victim)[0]
+    process = alone.postmaster() if victim == "postgres" else alone.children(victim)[0]
     os.kill(process.pid, signal.SIGKILL)
     wait_for("ready page server", lambda: alone.http("/readyz")[0] == 200, 60)
     if victim != "postgres":
@@ -58,7 +49,7 @@ def test_files_delivered_while_processes_die_are_each_taken_once(alone: Product,
     texts = {f"scada_load_{i}.csv": tiny_history(0.2, now() - timedelta(days=60 + i)) for i in range(12)}
     for i, (name, text) in enumerate(texts.items()):
         (alone.folder / name).write_text(text)
-        victim = alone.children("sftp") if i % 4 == 1 else [_postmaster(alone)] if i % 4 == 3 else []
+        victim = alone.children("sftp") if i % 4 == 1 else [alone.postmaster()] if i % 4 == 3 else []
 
         def put(name: str = name) -> bool:
             return alone.sftp("tiny", f"put {alone.folder / name} inbox/{name}").returncode == 0

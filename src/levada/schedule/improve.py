@@ -19,7 +19,7 @@ from levada.schedule.search import Candidate, Forecast, simulate
 
 __all__ = ["improve"]
 
-_MOST_PAIRS = 20_000
+_MOST_PAIRS = 6_000
 _FULL = 300
 """The most promising moves, which are run on the surfaces as a whole before EPANET is asked."""
 

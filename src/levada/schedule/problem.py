@@ -35,15 +35,15 @@ class Work:
     """Independent EPANET step transitions that measure the margins of the bound."""
     beam: int = 400
     """States kept after each step of the beam search."""
-    candidates: int = 20
+    candidates: int = 12
     """Schedules of the beam that are simulated in EPANET."""
     simulations: int = 60_000
     """Hydraulic solves in local search."""
-    first_rounds: int = 3
+    first_rounds: int = 2
     """Improvements made to every candidate."""
-    finalists: int = 3
+    finalists: int = 2
     """Candidates that are improved further, for up to `rounds` improvements."""
-    rounds: int = 60
+    rounds: int = 40
     nodes: int = 200
     """Branch-and-bound nodes for the bound."""
     seed: int = 0

@@ -54,7 +54,7 @@ def solve(problem: PumpingProblem, *, work: Work | None = None) -> Solution:
     plant = Plant(problem)
     rng = np.random.default_rng([work.seed, int.from_bytes(hashlib.sha256(problem.network.inp).digest()[:4], "big")])
     sampler = Sampler(plant, rng)
-    surfaces, zones = _learn(plant, sampler, work, rng)
+    surfaces, zones = learn(plant, sampler, work, rng)
     models = fit_models(plant, surfaces, zones, sampler, work.audit_samples)
     relaxation = relax(plant, models, zones)
     price = _SEVERITY * _full_cost(plant, surfaces)
@@ -76,7 +76,7 @@ def solve(problem: PumpingProblem, *, work: Work | None = None) -> Solution:
     )
 
 
-def _learn(plant: Plant, sampler: Sampler, work: Work, rng: np.random.Generator) -> tuple[list[Surface], list[Zone]]:
+def learn(plant: Plant, sampler: Sampler, work: Work, rng: np.random.Generator) -> tuple[list[Surface], list[Zone]]:
     """Surfaces over all levels, the zones that can be reached by them, and surfaces once more over these zones."""
     everywhere = (whole(plant).draw(200, rng) - plant.floor_m) / plant.rise_m
     surfaces = fit_surfaces(plant, sampler, [everywhere] * plant.n, work.fit_samples)

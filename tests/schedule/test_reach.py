@@ -1,0 +1,53 @@
+"""Zones of levels: their corners, and that true states stay inside."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.schedule.small_networks import Small
+
+from levada.schedule.plant import Plant
+from levada.schedule.problem import Work
+from levada.schedule.reach import Zone
+from levada.schedule.solve import learn
+from levada.schedule.surface import Sampler
+
+
+def _zone(bounds: list[float]) -> Zone:
+    low, high, apart = np.array(bounds[:3]), np.array(bounds[:3]) + np.array(bounds[3:6]), np.array(bounds[6:12]).reshape(3, 2)
+    d = np.zeros((4, 4))
+    d[1:, 0], d[0, 1:] = high, -low
+    d[1:, 1:] = (high[:, None] - low[None, :]) * np.array([[0, *apart[0]], [apart[1][0], 0, apart[1][1]], [*apart[2], 0]])
+    return Zone.closed(d)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.floats(0.2, 1.0), min_size=12, max_size=12), st.integers(0, 1000))
+def test_random_states_of_a_zone_lie_within_its_corners(bounds: list[float], seed: int) -> None:
+    zone = _zone(bounds)
+    if zone.is_empty:
+        return
+    corners = zone.vertices((0, 1, 2))
+    states = zone.draw(20, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    for direction in rng.normal(size=(20, 3)):
+        assert (states @ direction).max() <= (corners @ direction).max() + 1e-6
+
+
+def test_every_state_that_a_random_schedule_reaches_within_the_limits_is_in_the_zone() -> None:
+    problem = Small(upper=True, pumps=2, demand_l_per_s=14).problem(n=10)
+    plant = Plant(problem)
+    rng = np.random.default_rng(3)
+    _, zones = learn(plant, Sampler(plant, rng), Work(), rng)
+    seen = 0
+    for _ in range(60):
+        volume = plant.simulator.volumes(problem.initial_level_m)
+        for k in range(plant.n):
+            counts = np.array([rng.integers(0, len(c.pumps) + 1) for c in plant.classes])
+            result = plant.step(k, volume, counts, np.ones(len(plant.classes)))
+            if result.findings:
+                break
+            volume = result.volume
+            y = np.concatenate([[0.0], plant.floor_m + plant.rise_m * plant.state(volume)])
+            assert (y[:, None] - y[None, :] <= zones[k + 1].d + 1e-6).all()
+            seen += 1
+    assert seen > 100
