@@ -30,7 +30,7 @@ def _percentiles(seconds: list[float]) -> str:
 
 def _newest(product: Product, token: str, start: str, end: str) -> int:
     status, body = product.http(f"/v1/tenants/tiny/series/tank.TNK.level/readings?start={start}&end={end}", token)
-    return len(body["readings"]) if status == 200 else 0
+    return len(body["times"]) if status == 200 else 0
 
 
 def _memory(product: Product, label: str) -> None:
