@@ -23,7 +23,7 @@ __all__ = ["Project"]
 
 # Codes of the toolkit's header (epanet2_enums.h).
 NODE_ELEVATION, NODE_TANKLEVEL, NODE_DEMAND, NODE_HEAD = 0, 8, 9, 10
-NODE_MINLEVEL, NODE_MAXLEVEL = 20, 21
+NODE_MAXLEVEL = 21
 LINK_FLOW, LINK_INITSTATUS, LINK_INITSETTING, LINK_ENERGY, LINK_PATTERN, LINK_PUMP_STATE = 8, 4, 5, 13, 15, 16
 OPTION_ACCURACY, OPTION_DEMANDMULT = 1, 4
 COUNT_NODE, COUNT_LINK, COUNT_CONTROL, COUNT_RULE = 0, 2, 5, 6
@@ -53,6 +53,7 @@ _SIGNATURES: Final[dict[str, list[Any]]] = {
     "getlinkvalues": [_P, _I, _DP],
     "setnodevalue": [_P, _I, _I, _D],
     "setlinkvalue": [_P, _I, _I, _D],
+    "settankdata": [_P, _I, _D, _D, _D, _D, _D, _D, ctypes.c_char_p],
     "getnumdemands": [_P, _I, _IP],
     "deletedemand": [_P, _I, _I],
     "setbasedemand": [_P, _I, _I, _D],
@@ -156,6 +157,11 @@ class Project:
         if self._int("getnumdemands", node) == 0:
             self._check(self.library.EN_adddemand(self.handle, node, 0.0, b"", b""))
         self._check(self.library.EN_setdemandpattern(self.handle, node, 1, self._constant))
+
+    def replace_tank(self, node: int, elevation: float, least: float, most: float) -> None:
+        """Make a tank a cylinder with these limits, in the file's unit."""
+        self._check(self.library.EN_settankdata(self.handle, node, elevation, 2 * least, least, most, 10.0, 0.0, b""))
+        self._check(self.library.EN_setnodevalue(self.handle, node, NODE_MAXLEVEL, most))  # once more: this way it rounds as TANKLEVEL does
 
     def set_demand(self, node: int, value: float) -> None:
         """Demand of a junction in the file's flow unit."""

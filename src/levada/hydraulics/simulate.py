@@ -21,7 +21,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from levada.domain.errors import ProblemError
 from levada.domain.network import Tank
 from levada.domain.pumping import Bools, PumpingProblem, PumpSchedule, Trajectory, Violation
 from levada.domain.series import Floats
@@ -36,7 +35,10 @@ _ACCURACY = 1e-5
 _AT_LIMIT_M3 = 1e-6
 _STILL_M3_PER_S = 1e-6
 """A tank's flow below this is none."""
-_OVERFLOW_M = 1000.0
+_ROOM_M = 1000.0
+"""Room below and above each tank, so that EPANET's own limits never act."""
+
+_FULL_M = 1e-6
 _NONE: Floats = np.zeros(0)
 
 
@@ -109,7 +111,7 @@ class StepResult:
 class Simulator:
     """EPANET for one problem. `solves` counts the hydraulic solves spent. Volumes (m3) are the state; `volumes`, `levels` convert.
 
-    Raises NetworkError when EPANET refuses the network and ProblemError when the problem does not fit it.
+    Raises NetworkError when EPANET refuses the network.
     """
 
     problem: PumpingProblem
@@ -153,19 +155,13 @@ class Simulator:
         self._step = -1
 
     def _widen(self, i: int) -> tuple[float, float]:
-        """Give tank i limits that EPANET never acts on. Returns the range of levels (file's unit) that may be set."""
-        problem, tank, node = self.problem, self.problem.network.tanks[i], self._tanks[i]
-        low, high = 0.0, max(problem.max_level_m[i], tank.max_level_m) + _OVERFLOW_M
-        if tank.volume_curve:
-            low, high = tank.volume_curve[0][0], tank.volume_curve[-1][0]
-        if problem.may_stand_full[i]:
-            high = min(high, float(problem.max_level_m[i]) + 1e-6)
-        low, high = low / self._length, high / self._length
-        for what, value in ((native.NODE_MAXLEVEL, high), (native.NODE_MINLEVEL, low)):
-            code = self.project.set_node(self.project.handle, node, what, value)
-            if code >= 100:
-                raise ProblemError("max_level_m", f"EPANET refuses limits {low} to {high} for tank {tank.name} (error {code}); check its volume curve")
-        return low, high
+        """Give tank i limits that EPANET never acts on. Returns the range of levels that may be set, in the file's unit and from
+        the lowered bottom."""
+        problem, tank, unit = self.problem, self.problem.network.tanks[i], self._length
+        # EPANET takes no negative levels: the bottom goes down by the room, all levels up. It needs no volumes from the tank's true shape.
+        ceiling = (float(problem.max_level_m[i]) if problem.may_stand_full[i] else max(problem.max_level_m[i], tank.max_level_m) + 0.9 * _ROOM_M) + _ROOM_M
+        self.project.replace_tank(self._tanks[i], (tank.elevation_m - _ROOM_M) / unit, 0.1 * _ROOM_M / unit, ceiling / unit)
+        return 0.1 * _ROOM_M / unit, ceiling / unit
 
     def volumes(self, level_m: Floats) -> Floats:
         """Volumes (m3) at levels (m), shape (tanks,)."""
@@ -222,7 +218,9 @@ class Simulator:
         project, handle, set_node = self.project, self.project.handle, self.project.set_node
         for i, node in enumerate(self._tanks):
             low, high = self._level_range[i]
-            level = self.shapes[i].level(float(volume[i])) / self._length
+            level = (self.shapes[i].level(float(volume[i])) + _ROOM_M) / self._length
+            if level > high - _FULL_M:
+                level = high  # EPANET shuts the inlet of a tank that may stand full only where its level is not below the maximum at all
             set_node(handle, node, native.NODE_TANKLEVEL, min(max(level, low), high))
         warning = project.solve()
         self.solves += 1

@@ -36,12 +36,15 @@ from levada.schedule.plant import Ints, Plant
 from levada.schedule.reach import Zone
 from levada.schedule.surface import Sampler, Surface
 
-__all__ = ["Models", "Relaxation", "fit_models", "relax"]
+__all__ = ["Models", "Relaxation", "balances", "by_flow", "fit_models", "inputs", "relax"]
 
 _SAFETY = 1.25
 """Factor on the largest deviation of EPANET from the surfaces that the samples found."""
 
 _MOST_TANKS_FOR_SUBSETS = 4
+
+_MOST_COLUMNS = 60_000
+_MOST_ROWS_A_STEP = 4000
 
 _FLOOR_SLACK_M = 0.5
 """A configuration is struck out where all samples fall below a pressure floor by more than this."""
@@ -74,6 +77,10 @@ class Models:
     flow_least: Floats
     """(n, configurations, 1 + tanks, classes): the least flow as a linear function of [1, x], margin taken off."""
     flow_most: Floats
+    is_refuted: bool = False
+    """A configuration struck out as impossible was seen to run: nothing can be concluded from these models."""
+    is_flat: bool = False
+    """The models do not depend on x (their margins span the zone): where corners times configurations would be too many."""
     samples: int = 0
 
 
@@ -173,7 +180,7 @@ def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler
         t = len(sums)
         linear = (n, kinds, 1 + len(s.component.tanks), len(s.component.classes))
         models.append(Models(
-                surface=s, sums=sums, inflow=np.zeros((n, kinds, inputs, t)), inflow_low=np.zeros((n, kinds, t)), inflow_high=np.zeros((n, kinds, t)),
+                surface=s, sums=sums, inflow=np.zeros((n, kinds, inputs, t)), inflow_low=np.zeros((n, kinds, t)), inflow_high=np.zeros((n, kinds, t)), is_flat=n * kinds * _corner_count(s) > _MOST_COLUMNS,
                 cost=np.zeros((n, kinds, inputs)), cost_low=np.zeros((n, kinds)), power=np.zeros((n, kinds, inputs)),
                 power_low=np.zeros((n, kinds)), floor=np.zeros((n, kinds, inputs, f)), floor_high=np.zeros((n, kinds, f)),
                 binding=np.zeros((n, kinds, f), bool), flow_least=np.zeros(linear), flow_most=np.zeros(linear),
@@ -182,7 +189,7 @@ def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler
     most = max(len(s.counts) for s in surfaces)
     for k in range(plant.n):
         per = max(5 * max(m.inflow.shape[2] for m in models), 40)
-        total = per * most
+        total = min(per * most, max(_MOST_ROWS_A_STEP, 10 * most))
         x = (zones[k].draw(min(total, 400), rng) - plant.floor_m) / plant.rise_m
         x = x[np.arange(total) % len(x)]
         chosen, speeds = [], []
@@ -197,14 +204,24 @@ def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler
     return models
 
 
-def _inputs(s: Surface, configuration: Ints, x: Floats, flow: Floats) -> Floats:
+def _corner_count(s: Surface) -> int:
+    """About how many corners the zones of a component's tanks have, times those of its speed ranges."""
+    t = len(s.component.tanks)
+    free = int((s.high > s.low).sum(axis=1).max(initial=0))
+    return ((1, 2, 6, 20, 70)[t] if t <= 4 else 1 << t) * (1 << free)
+
+
+def inputs(m: Models, configuration: Ints, x: Floats, flow: Floats) -> Floats:
+    """Inputs of the linear models, (N, inputs), at states x (N, tanks) and flows of the component's classes (N, classes)."""
+    s = m.surface
     free = s.high[configuration] > s.low[configuration]
-    return np.concatenate([np.ones((len(x), 1)), x[:, list(s.component.tanks)], np.where(free, flow, 0.0)], axis=1)
+    states = x[:, list(s.component.tanks)] * (0.0 if m.is_flat else 1.0)
+    return np.concatenate([np.ones((len(x), 1)), states, np.where(free, flow, 0.0)], axis=1)
 
 
 def _fit_step(plant: Plant, m: Models, k: int, x: Floats, configuration: Ints, speed: Floats, run: _Run) -> None:
     s = m.surface
-    a = _inputs(s, configuration, x, run.flow)
+    a = inputs(m, configuration, x, run.flow)
     slow = (speed == s.low[configuration]).all(axis=1)
     fast = (speed == s.high[configuration]).all(axis=1)
     out = np.concatenate([run.inflow @ m.sums.T, run.cost[:, None], run.power[:, None], run.slack], axis=1)
@@ -263,11 +280,11 @@ def _measure(plant: Plant, models: list[Models], zones: list[Zone], sampler: Sam
             m, c = models[i], chosen[i][0]
             if not run.usable[0] or not m.possible[step, c]:
                 continue
-            c = _by_flow(m, step, c, x, run.flow[0])
-            at = np.concatenate([[1.0], x[list(m.surface.component.tanks)]])
+            c = by_flow(m, step, c, x, run.flow[0])
+            at = np.concatenate([[1.0], x[list(m.surface.component.tanks)] * (0.0 if m.is_flat else 1.0)])
             slow[i][c] = np.maximum(slow[i][c], at @ m.flow_least[step, c] - run.flow[0])
             fast[i][c] = np.maximum(fast[i][c], run.flow[0] - at @ m.flow_most[step, c])
-            a = _inputs(m.surface, np.array([c]), x[None], run.flow)[0]
+            a = inputs(m, np.array([c]), x[None], run.flow)[0]
             scale = hours[step]
             d = (m.sums @ run.inflow[0] - a @ m.inflow[step, c]) / scale
             low[i][c] = np.maximum(low[i][c], -d - m.inflow_low[step, c] / scale)
@@ -286,7 +303,7 @@ def _measure(plant: Plant, models: list[Models], zones: list[Zone], sampler: Sam
         m.floor_high += _SAFETY * floor[i][None]
 
 
-def _by_flow(m: Models, step: int, c: int, x: Floats, flow: Floats) -> int:
+def by_flow(m: Models, step: int, c: int, x: Floats, flow: Floats) -> int:
     """The configuration whose flow range holds this flow, of those with the same counts: speeds that differ within a class can give a flow
     that another bin of mean speed covers."""
     s = m.surface
@@ -294,7 +311,7 @@ def _by_flow(m: Models, step: int, c: int, x: Floats, flow: Floats) -> int:
     if not free.any():
         return c
     alike = np.flatnonzero((s.counts == s.counts[c]).all(axis=1) & m.possible[step])
-    at = np.concatenate([[1.0], x[list(s.component.tanks)]])
+    at = np.concatenate([[1.0], x[list(s.component.tanks)] * (0.0 if m.is_flat else 1.0)])
     least, most = np.einsum("i,cij->cj", at, m.flow_least[step, alike]), np.einsum("i,cij->cj", at, m.flow_most[step, alike])
     outside = np.where(free, np.maximum(least - flow, 0) + np.maximum(flow - most, 0), 0.0).sum(axis=1)
     return c if outside[alike == c][0] == 0 else int(alike[np.argmin(outside)])
@@ -404,15 +421,18 @@ def relax(plant: Plant, models: list[Models], zones: list[Zone], *, nodes: int =
         mine = []
         for k in range(n):
             link = b.add_rows(np.zeros(len(own)), np.zeros(len(own)))
-            b.put(link, states[k][own], -np.ones(len(own)))
-            corners = (zones[k].vertices(component.tanks) - plant.floor_m[own]) / plant.rise_m[own]
+            if m.is_flat:
+                link = link[:0]
+            else:
+                b.put(link, states[k][own], -np.ones(len(own)))
+            corners = np.zeros((1, len(own))) if m.is_flat else (zones[k].vertices(component.tanks) - plant.floor_m[own]) / plant.rise_m[own]
             ready = np.flatnonzero(m.possible[k])
             columns, which = [], []
             for c in ready.tolist():
                 a = _corners(m, k, c, corners)
                 mu = b.add_columns(a @ m.cost[k, c] - m.cost_low[k, c])
                 b.put(pick[k : k + 1], mu, np.ones(len(mu)))
-                b.put(link[None, :], mu[:, None], a[:, 1 : 1 + len(own)])
+                b.put(link[None, :], mu[:, None], a[:, 1 : 1 + len(link)])
                 inflow = a @ m.inflow[k, c]
                 b.put(less[k][None, :], mu[:, None], -(inflow + m.inflow_high[k, c]))
                 b.put(more[k][None, :], mu[:, None], -(inflow - m.inflow_low[k, c]))

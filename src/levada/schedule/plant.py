@@ -30,6 +30,10 @@ class Plant:
         self.simulator = Simulator(problem)
         self.classes: tuple[PumpClass, ...] = pump_classes(problem)
         self.components: tuple[Component, ...] = components_of(problem, self.classes, self.simulator.floor_nodes)
+        if not all(c.is_complete for c in self.components):
+            # Fewer ranges of speed make fewer configurations.
+            self.classes = pump_classes(problem, speed_bins=1)
+            self.components = components_of(problem, self.classes, self.simulator.floor_nodes)
         self.available: Ints = availability(problem, self.classes)
         self.span: Floats = self.simulator.max_volume - self.simulator.min_volume
         self.x0 = self.state(self.simulator.volumes(problem.initial_level_m))
@@ -82,6 +86,14 @@ class Plant:
                 self._remembered.clear()
             self._remembered[key] = found
         return found
+
+    def simulated_steps(self) -> list[tuple[int, Floats, Ints, Floats, StepResult]]:
+        """Steps remembered that had no violation: step, volumes before, counts, speeds, result; in the order of their simulation."""
+        return [
+            (k, np.frombuffer(v), np.frombuffer(c, np.int64), np.frombuffer(s), r)
+            for (k, v, c, s), r in self._remembered.items()
+            if not r.findings
+        ]
 
     def solve(self, step: int, x: Floats, on: NDArray[np.bool_], speed: Floats) -> Solve:
         return self.simulator.solve(step, self.volume(x), on, speed)

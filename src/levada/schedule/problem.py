@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from levada.domain.errors import ProblemError
 from levada.domain.pumping import PumpingProblem
 
-__all__ = ["Component", "Configuration", "PumpClass", "Work", "check", "components_of", "pump_classes"]
+__all__ = ["Component", "Configuration", "PumpClass", "Work", "availability", "check", "components_of", "pump_classes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,16 +80,23 @@ class Component:
     """Indices of the pressure floors at its nodes."""
     links: frozenset[str]
     configurations: tuple[Configuration, ...]
+    place: NDArray[np.int64]
+    """Configuration of each code, the code being the place in the product of the classes' states (off, then counts each with its bins)."""
+    is_complete: bool
+    """False where there were too many configurations: then these are a sample of them, and no bound can be had."""
 
 
 SPEED_BINS = 3
 """Ranges into which a class's speeds are cut: the surfaces over each are smoother, and the linear models of the bound tighter."""
 
 MOST_CONFIGURATIONS = 400
+"""More in one component are sampled, and then there is no bound."""
+
+MOST_CODES = 50_000
 
 
-def pump_classes(problem: PumpingProblem) -> tuple[PumpClass, ...]:
-    """Group the pumps into classes, in the order of their first pump."""
+def pump_classes(problem: PumpingProblem, speed_bins: int = SPEED_BINS) -> tuple[PumpClass, ...]:
+    """Group the pumps into classes, in the order of their first pump; speeds cut into `speed_bins` ranges."""
     groups: dict[object, list[int]] = {}
     for j, p in enumerate(problem.network.pumps):
         key = (
@@ -101,7 +108,7 @@ def pump_classes(problem: PumpingProblem) -> tuple[PumpClass, ...]:
     for members in groups.values():
         low, high = float(problem.min_speed[members[0]]), float(problem.max_speed[members[0]])
         if high > low:
-            edges = np.linspace(low, high, SPEED_BINS + 1).tolist()
+            edges = np.linspace(low, high, speed_bins + 1).tolist()
             bins = tuple(pairwise(edges))
         else:
             bins = ((low, high),)
@@ -141,12 +148,28 @@ def components_of(problem: PumpingProblem, classes: tuple[PumpClass, ...], floor
         floors = tuple(i for i, node in enumerate(floor_nodes) if node in names)
         if not links:
             continue
-        states = [
-            [(0, 0)] + [(n, b) for n in range(1, len(classes[k].pumps) + 1) for b in range(len(classes[k].bins))] for k in own
-        ]  # fmt: skip
-        configurations = tuple(Configuration(tuple(n for n, _ in s), tuple(b for _, b in s)) for s in product(*states))
-        found.append(Component(junctions=members, tanks=tanks, classes=own, floors=floors, links=links, configurations=configurations))
+        configurations, codes, is_complete = _configurations([classes[k] for k in own])
+        found.append(Component(
+            junctions=members, tanks=tanks, classes=own, floors=floors, links=links, configurations=configurations, place=codes,
+            is_complete=is_complete,
+        ))  # fmt: skip
     return tuple(found)
+
+
+def _configurations(classes: list[PumpClass]) -> tuple[tuple[Configuration, ...], NDArray[np.int64], bool]:
+    """All products of the classes' states, or an even sample where they are too many, each other code going to the nearest by counts."""
+    states = [[(0, 0)] + [(n, b) for n in range(1, len(c.pumps) + 1) for b in range(len(c.bins))] for c in classes]
+    total = int(np.prod([len(s) for s in states], dtype=np.float64))
+    if total > MOST_CODES:
+        raise ProblemError("network", f"{sum(len(c.pumps) for c in classes)} pumps act on one part between tanks: {total} ways to run them are too many; set some out of service or split the model")
+    products = [Configuration(tuple(n for n, _ in s), tuple(b for _, b in s)) for s in product(*states)]
+    if total <= MOST_CONFIGURATIONS:
+        return tuple(products), np.arange(total), True
+    chosen = np.unique(np.linspace(0, total - 1, MOST_CONFIGURATIONS // 2).astype(np.int64))
+    counts = np.array([p.counts for p in products], np.int64)
+    place = np.array([int(np.abs(counts[chosen] - c).sum(axis=1).argmin()) for c in counts], np.int64)
+    place[chosen] = np.arange(len(chosen))
+    return tuple(products[i] for i in chosen), place, False
 
 
 def check(problem: PumpingProblem) -> None:

@@ -172,7 +172,7 @@ class Forecast:
                 b = np.searchsorted(edges, speeds[:, cls])
                 # The states of a class are off, then counts in order, each with its bins; components list their product in order.
                 code = code * (1 + self.plant.class_size[cls] * len(bins)) + np.where(counts[:, cls] > 0, 1 + (counts[:, cls] - 1) * len(bins) + b, 0)
-            found[:, m] = code
+            found[:, m] = s.component.place[code]
         return found
 
 

@@ -15,17 +15,22 @@ from levada.schedule.bound import Models, Relaxation, fit_models, relax
 from levada.schedule.certificate import certify
 from levada.schedule.improve import improve
 from levada.schedule.plant import Ints, Plant
-from levada.schedule.problem import MOST_CONFIGURATIONS, Work, check
+from levada.schedule.problem import Work, check
 from levada.schedule.reach import Zone, reach, whole
 from levada.schedule.reasons import SwitchReason, explain
 from levada.schedule.rules import follow_rules
 from levada.schedule.search import Candidate, Forecast, actions_of, beam, simulate
 from levada.schedule.surface import Sampler, Surface, fit_surfaces
+from levada.schedule.verify import verify
 
 __all__ = ["Solution", "solve"]
 
 _SEVERITY = 20.0
 """A unit of severity (a whole tank beyond its limit) costs so many times running all pumps throughout."""
+
+
+_VERIFICATIONS = 4
+"""Rounds of checking the bound's models against simulated steps, and of widening what fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,14 +62,26 @@ def solve(problem: PumpingProblem, *, work: Work | None = None) -> Solution:
     surfaces, zones = learn(plant, sampler, work, rng)
     models = fit_models(plant, surfaces, zones, sampler, work.audit_samples)
     relaxation = relax(plant, models, zones)
+    is_complete = all(c.is_complete for c in plant.components)
     price = _SEVERITY * _full_cost(plant, surfaces)
-    best = _search(plant, surfaces, models, relaxation, price, work, rng)
+    forecast = Forecast(plant, surfaces)
+    best = _search(plant, forecast, models, relaxation, price, work, rng)
+    checked, failed = 0, 0
+    for _ in range(_VERIFICATIONS):
+        checked, failed = verify(plant, models, zones, forecast)
+        if not failed:
+            break
+        relaxation = relax(plant, models, zones)
     schedule = _to_pumps(plant, best)
     trajectory = plant.simulator.run(schedule)
     samples = models[0].samples if models else 0
-    spent = {"epanet_solves": plant.simulator.solves, **{f"bound_{k}": v for k, v in relaxation.work.items()}}
+    spent = {"epanet_solves": plant.simulator.solves, "bound_checks": checked, **{f"bound_{k}": v for k, v in relaxation.work.items()}}
     why = "the relaxation has no solution: no schedule can hold all limits" if relaxation.infeasible else "the relaxation was not solved"
-    if relaxation.value is not None and not trajectory.violations and trajectory.cost < relaxation.value:
+    if not is_complete:
+        relaxation.value, why = None, "there are more configurations of pumps than can be modelled; a part of them was searched"
+    elif failed or any(m.is_refuted for m in models):
+        relaxation.value, why = None, "withdrawn, since steps that EPANET simulated contradict its models"
+    elif relaxation.value is not None and not trajectory.violations and trajectory.cost < relaxation.value:
         relaxation.value, why = None, "withdrawn, since a simulated schedule undercuts it: the margins do not hold"
     return Solution(
         schedule=schedule,
@@ -97,9 +114,8 @@ def _full_cost(plant: Plant, surfaces: list[Surface]) -> float:
 
 
 def _search(
-    plant: Plant, surfaces: list[Surface], models: list[Models], relaxation: Relaxation, price: float, work: Work, rng: np.random.Generator
+    plant: Plant, forecast: Forecast, models: list[Models], relaxation: Relaxation, price: float, work: Work, rng: np.random.Generator
 ) -> Candidate:
-    forecast = Forecast(plant, surfaces)
     fits = _Fits(plant)
     leaves = beam(plant, forecast, actions_of(plant, models, relaxation), relaxation.water, price, work.beam)
     pool = [c for c in leaves[: 40 * work.candidates] if fits(c.counts)][: work.candidates]
@@ -192,5 +208,3 @@ def _to_pumps(plant: Plant, best: Candidate) -> PumpSchedule:
         speed[:, own] = np.where(found, best.speeds[:, [c]], 0.0)
     return PumpSchedule(on=on, speed=speed)
 
-
-_ = MOST_CONFIGURATIONS

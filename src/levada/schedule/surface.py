@@ -25,6 +25,9 @@ __all__ = ["Sampler", "Surface", "fit_surfaces"]
 _MOST_GROUPS = 12
 """Up to so many different demands of a component, each has surfaces of its own."""
 
+_MANY = 60
+"""Components with more configurations get linear surfaces for all steps at once."""
+
 _DEMAND_GROUPS = 4
 _DEMAND_COORDINATES = 4
 _ROUNDING_M = 0.3
@@ -34,17 +37,17 @@ _UNUSABLE = 0.05
 """A configuration counts as unusable in a group of steps when fewer of its samples deliver."""
 
 
-def _groups(demand: Floats) -> tuple[Ints, Floats]:
-    """Group steps by demand (n, junctions). Returns the group of each step and demand coordinates (n, k) within -1..1; k may be 0."""
+def _groups(demand: Floats, most: int) -> tuple[Ints, Floats]:
+    """Group steps by demand (n, junctions): each distinct one by itself up to `most`, else a few groups. Returns the group of each step and demand coordinates (n, k) within -1..1; k may be 0."""
     n = len(demand)
     if demand.shape[1] == 0:
         return np.zeros(n, np.int64), np.zeros((n, 0))
     distinct, group = np.unique(np.round(demand, 9), axis=0, return_inverse=True)
-    if len(distinct) <= _MOST_GROUPS:
+    if len(distinct) <= most:
         return group.reshape(-1).astype(np.int64), np.zeros((n, 0))
     total = demand.sum(axis=1)
     rank = np.argsort(np.argsort(total, kind="stable"), kind="stable")
-    group = (rank * _DEMAND_GROUPS // n).astype(np.int64)
+    group = (rank * min(_DEMAND_GROUPS, most) // n).astype(np.int64)
     centred = demand - demand.mean(axis=0)
     u, s, _ = np.linalg.svd(centred, full_matrices=False)
     kept = min(int((s > 1e-3 * s[0]).sum()), _DEMAND_COORDINATES)
@@ -70,6 +73,8 @@ class Surface:
     counts: Ints
     head: tuple[Floats, Floats]
     """Head (m) at state 0 and its rise (m) to state 1, of the component's tanks."""
+    is_linear: bool = False
+    """Without products of inputs: where there are so many configurations that quadratics would need too many samples."""
     coefficient: Floats = field(default_factory=lambda: np.zeros(0))
     usable: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
@@ -90,7 +95,13 @@ class Surface:
 
     @cached_property
     def pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        if self.is_linear:
+            return np.zeros(self.inputs + 1, np.intp), np.arange(self.inputs + 1)
         return np.triu_indices(self.inputs + 1)
+
+    def _state_pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        size = len(self.component.tanks) + 1
+        return (np.zeros(size, np.intp), np.arange(size)) if self.is_linear else np.triu_indices(size)
 
     def features(self, step: Ints, x: Floats, speed_u: Floats) -> Floats:
         """Quadratic features, (N, features). step (N,), x (N, tanks of the component), speed_u (N, classes) within -1..1 of the bin."""
@@ -107,7 +118,7 @@ class Surface:
     def state_features(self, x: Floats) -> Floats:
         """Features of states (N, tanks of the component), in the order of `at`."""
         u = np.concatenate([np.ones((len(x), 1)), 2 * x - 1], axis=1)
-        i, j = np.triu_indices(u.shape[1])
+        i, j = self._state_pairs()
         return np.concatenate([u[:, i] * u[:, j], self._roots(x)], axis=1)
 
     def speed_coordinates(self, configuration: Ints, speed: Floats) -> Floats:
@@ -140,8 +151,9 @@ class Surface:
         a, b = place[i], place[j]
         a, b = np.minimum(a, b), np.maximum(a, b)
         target = np.zeros((tanks + 1, tanks + 1), np.int64)
-        target[np.triu_indices(tanks + 1)] = np.arange((tanks + 1) * (tanks + 2) // 2)
-        folded = np.zeros(((tanks + 1) * (tanks + 2) // 2, self.outputs))
+        rows = self._state_pairs()
+        target[rows] = np.arange(len(rows[0]))
+        folded = np.zeros((len(rows[0]), self.outputs))
         full = self.coefficient[self.group[step], configuration]
         np.add.at(folded, target[a, b], (value[i] * value[j])[:, None] * full[: len(i)])
         return np.concatenate([folded, full[len(i) :]])
@@ -215,7 +227,9 @@ def fit_surfaces(plant: Plant, sampler: Sampler, cloud: list[Floats], extra: int
     """
     surfaces = []
     for component in plant.components:
-        group, demand = _groups(plant.problem.demand_m3_per_s[:, list(component.junctions)])
+        drawn = plant.problem.demand_m3_per_s[:, list(component.junctions)]
+        is_many = len(component.configurations) > _MANY
+        group, demand = _groups(drawn, 1 if is_many else _MOST_GROUPS)
         low, high = np.zeros((len(component.configurations), len(component.classes))), np.zeros((len(component.configurations), len(component.classes)))
         for c, state in enumerate(component.configurations):
             for i, k in enumerate(component.classes):
@@ -223,7 +237,7 @@ def fit_surfaces(plant: Plant, sampler: Sampler, cloud: list[Floats], extra: int
                     low[c, i], high[c, i] = plant.classes[k].bins[state.bins[i]]
         counts = np.array([s.counts for s in component.configurations], np.int64).reshape(len(component.configurations), len(component.classes))
         tanks = list(component.tanks)
-        surfaces.append(Surface(component=component, group=group, demand=demand, low=low, high=high, counts=counts, head=(plant.floor_m[tanks], plant.rise_m[tanks])))
+        surfaces.append(Surface(component=component, group=group, demand=demand, low=low, high=high, counts=counts, head=(plant.floor_m[tanks], plant.rise_m[tanks]), is_linear=is_many))
     # One solve serves all components: draw for the one that needs most, cycling through each other's groups and configurations.
     needs = [int(1.5 * s.size) + extra for s in surfaces]
     kinds = [(int(s.group.max()) + 1) * len(s.counts) for s in surfaces]
