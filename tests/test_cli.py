@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from levada.cli import main
-
 
 def levada(*args: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "levada", *args], capture_output=True, text=True, check=False, env=env, cwd=cwd, timeout=60)
@@ -32,11 +30,11 @@ def test_wrong_use_is_said_in_words(args: tuple[str, ...], said: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_help_teaches_the_way_in(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"]) == 0
-    told = capsys.readouterr().out
+def test_help_teaches_the_way_in() -> None:
+    done = levada("--help")
+    assert done.returncode == 0
     for word in ("levada demo run", "levada serve", "levada tenant apply", "levada status"):
-        assert word in told
+        assert word in done.stdout
 
 
 def test_a_database_that_cannot_be_reached_is_said_without_its_password(tmp_path: Path) -> None:

@@ -88,12 +88,14 @@ class Plant:
         return found
 
     def simulated_steps(self) -> list[tuple[int, Floats, Ints, Floats, StepResult]]:
-        """Steps remembered that had no violation: step, volumes before, counts, speeds, result; in the order of their simulation."""
-        return [
-            (k, np.frombuffer(v), np.frombuffer(c, np.int64), np.frombuffer(s), r)
-            for (k, v, c, s), r in self._remembered.items()
-            if not r.findings
-        ]
+        """Steps remembered that lie on a way from the start without a violation: step, volumes before, counts, speeds, result; in order of time."""
+        clean = {(0, self.simulator.volumes(self.problem.initial_level_m).tobytes())}
+        found = []
+        for (k, v, c, s), r in sorted(self._remembered.items(), key=lambda item: item[0][0]):
+            if not r.findings and (k, v) in clean:
+                clean.add((k + 1, r.volume.tobytes()))
+                found.append((k, np.frombuffer(v), np.frombuffer(c, np.int64), np.frombuffer(s), r))
+        return found
 
     def solve(self, step: int, x: Floats, on: NDArray[np.bool_], speed: Floats) -> Solve:
         return self.simulator.solve(step, self.volume(x), on, speed)

@@ -29,7 +29,11 @@ _FREE_METRES = 0.2
 _MOST_PARTS = 2
 """A forecast cuts a step into at most so many parts of constant flow: it only has to rank."""
 
-_BINS = 24
+_BINS = (1000, 100, 30, 12, 6)
+"""Cells a tank's range may be cut into, to keep only the best of like states."""
+
+_CROWD = 2
+"""Cells are made coarser until so many times the width are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,13 +238,15 @@ def beam(
 def _keep(score: Floats, x: Floats, counts: Ints, starts: Ints, first: Ints, limited: NDArray[np.bool_], width: int) -> Ints:
     """Rows to keep: of states alike (counts, starts, first counts, cell of volumes) the best, and of those `width`, spread over starts
     used and volume stored."""
-    bins = max(4, round((_BINS * 40.0) ** (1 / x.shape[1]))) if x.shape[1] > 1 else 200
-    cell = np.clip((x * bins).astype(np.int64), -bins, 2 * bins)
-    columns = [cell] + [v[:, limited] for v in (counts, starts, first) if limited.any()]
-    key = np.concatenate(columns, axis=1)
-    order = np.lexsort((np.arange(len(score)), score))
-    _, where = np.unique(key[order], axis=0, return_index=True)
-    order = order[np.sort(where)]
+    best_first = np.lexsort((np.arange(len(score)), score))
+    labels = np.concatenate([np.zeros((len(score), 0), np.int64)] + [v[:, limited] for v in (counts, starts, first)], axis=1)
+    for bins in _BINS:
+        # Cells as fine as the width can hold: few states need no cells at all.
+        cell = np.clip((x * bins).astype(np.int64), -bins, 2 * bins)
+        _, where = np.unique(np.concatenate([cell, labels], axis=1)[best_first], axis=0, return_index=True)
+        if len(where) <= _CROWD * width:
+            break
+    order = best_first[np.sort(where)]
     spent = starts[:, limited].sum(axis=1)[order] if limited.any() else np.zeros(len(order), np.int64)
     stratum = spent * 16 + np.clip(x[order].mean(axis=1) * 8, 0, 15).astype(np.int64)
     by_stratum = np.argsort(stratum, kind="stable")

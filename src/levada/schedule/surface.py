@@ -238,20 +238,19 @@ def fit_surfaces(plant: Plant, sampler: Sampler, cloud: list[Floats], extra: int
         counts = np.array([s.counts for s in component.configurations], np.int64).reshape(len(component.configurations), len(component.classes))
         tanks = list(component.tanks)
         surfaces.append(Surface(component=component, group=group, demand=demand, low=low, high=high, counts=counts, head=(plant.floor_m[tanks], plant.rise_m[tanks]), is_linear=is_many))
-    # One solve serves all components: draw for the one that needs most, cycling through each other's groups and configurations.
-    needs = [int(1.5 * s.size) + extra for s in surfaces]
-    kinds = [(int(s.group.max()) + 1) * len(s.counts) for s in surfaces]
-    orders = [sampler.rng.permutation(k) for k in kinds]
+    # One solve serves all components: draw for the one that lacks most, and give each other what it lacks most in that step's group.
+    lacking = [np.full((int(s.group.max()) + 1, len(s.counts)), int(1.5 * s.size) + extra) for s in surfaces]
     members = [[np.flatnonzero(s.group == g) for g in range(int(s.group.max()) + 1)] for s in surfaces]
-    lead = int(np.argmax([a * b for a, b in zip(needs, kinds, strict=True)]))
     draws: list[tuple[int, Floats, list[tuple[int, Floats]]]] = []
-    for i in range(needs[lead] * kinds[lead]):
-        g, _ = divmod(int(orders[lead][i % kinds[lead]]), len(surfaces[lead].counts))
-        step = int(sampler.rng.choice(members[lead][g]))
+    while (most := max(range(len(surfaces)), key=lambda m: int(lacking[m].max()))) >= 0 and lacking[most].max() > 0:
+        g = int(lacking[most].argmax()) // lacking[most].shape[1]
+        step = int(sampler.rng.choice(members[most][g]))
         x = cloud[step][sampler.rng.integers(len(cloud[step]))]
         chosen = []
         for m, s in enumerate(surfaces):
-            c = int(orders[m][i % kinds[m]]) % len(s.counts)
+            row = lacking[m][s.group[step]]
+            c = int(row.argmax())
+            row[c] -= 1
             chosen.append((c, sampler.speeds(s.component, c)))
         draws.append((step, x, chosen))
     draws.sort(key=lambda d: d[0])  # demands are set once a step

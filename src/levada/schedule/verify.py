@@ -20,7 +20,7 @@ _WIDEN = 1.5
 
 
 def verify(plant: Plant, models: list[Models], zones: list[Zone], forecast: Forecast) -> tuple[int, int]:
-    """Check up to a few thousand steps without violations that EPANET has simulated for this plant. Returns how many were checked and how many failed.
+    """Check up to a few thousand of the steps that EPANET has simulated on ways without violations. Returns how many were checked and how many failed.
 
     Where one fails, the margins of its configurations are widened (in place) by half as much again, at all steps.
     """
