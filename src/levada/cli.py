@@ -10,7 +10,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
@@ -37,6 +38,20 @@ def _run(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
         return asyncio.run(work(*args, **kwargs))
 
     return call
+
+
+@contextmanager
+def _quiet_native_code() -> Iterator[None]:
+    """HiGHS greets on the process's standard output when it is made, before any option can stop it."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _print_json(value: object) -> None:
@@ -417,7 +432,10 @@ def compute(bundle: Path, out: Path) -> None:
     from levada.domain.bundle import Bundle
     from levada.runs.pipeline import compute as pipeline
 
-    out.write_bytes(pipeline(Bundle.from_file(bundle.read_bytes(), bundle.name)))
+    given = Bundle.from_file(bundle.read_bytes(), bundle.name)
+    with _quiet_native_code():
+        result = pipeline(given)
+    out.write_bytes(result)
     click.echo(str(out))
 
 

@@ -32,7 +32,7 @@ _MOST_PARTS = 2
 _BINS = (1000, 100, 30, 12, 6)
 """Cells a tank's range may be cut into, to keep only the best of like states."""
 
-_CROWD = 2
+_CROWD = 1
 """Cells are made coarser until so many times the width are left."""
 
 
