@@ -29,6 +29,7 @@ from itertools import combinations, product
 
 import highspy
 import numpy as np
+from highspy._core import _Highs
 from numpy.typing import NDArray
 
 from levada.domain.series import Floats
@@ -381,9 +382,10 @@ class _Builder:
         return lp
 
 
-def solver() -> highspy.Highs:
+def solver() -> _Highs:
     """HiGHS, silent, on one thread, its random seed fixed: it stops on work, never on seconds."""
-    h = highspy.Highs()  # type: ignore[no-untyped-call]
+    # The class behind highspy.Highs: that one prints a banner while it is made, before any option can silence it.
+    h = _Highs()
     for option, value in (("output_flag", False), ("threads", 1), ("random_seed", 0), ("parallel", "off")):
         h.setOptionValue(option, value)
     return h
