@@ -4,6 +4,7 @@
 the median. Real networks and demands are read from LEVADA_BENCH_DATA (default ../shared/data); where they are absent, a case says so.
 
 schedule.py   cost, bound and gap of schedules beside published ones
+plans.py      a whole plan for each of the demo's utilities: seconds, cost, bound
 forecast.py   errors of forecasts beside the naive one and a contest's competitors
 spine.py      the running product: file closed -> readings -> plan, load, memory
 """

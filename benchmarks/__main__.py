@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-CASES = ("schedule", "forecast", "spine")
+CASES = ("schedule", "plans", "forecast", "spine")
 
 
 def main() -> int:

@@ -10,8 +10,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
@@ -38,20 +37,6 @@ def _run(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
         return asyncio.run(work(*args, **kwargs))
 
     return call
-
-
-@contextmanager
-def _quiet_native_code() -> Iterator[None]:
-    """HiGHS greets on the process's standard output when it is made, before any option can stop it."""
-    sys.stdout.flush()
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _print_json(value: object) -> None:
@@ -422,7 +407,8 @@ async def run_export(tenant_id: str, run_id: Any, out: Path) -> None:
 @cli.command("compute")
 @click.argument("bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
-def compute(bundle: Path, out: Path) -> None:
+@_run
+async def compute(bundle: Path, out: Path) -> None:
     """Compute a run from its bundle file: a file in, a file out, no database, no network.
 
     \b
@@ -430,13 +416,16 @@ def compute(bundle: Path, out: Path) -> None:
       levada compute plan.bundle --out result.json
     """
     from levada.domain.bundle import Bundle
-    from levada.runs.pipeline import compute as pipeline
+    from levada.runs.child import ComputeChild
 
     given = Bundle.from_file(bundle.read_bytes(), bundle.name)
-    with _quiet_native_code():
-        result = pipeline(given)
-    out.write_bytes(result)
-    click.echo(str(out))
+    child = ComputeChild()
+    try:
+        computed = await child.compute(given)
+    finally:
+        await child.close()
+    out.write_bytes(computed.result)
+    click.echo(f"{out}: {computed.wall_s:.1f} s, {computed.peak_memory_bytes / 1e6:.0f} MB at the most")
 
 
 @cli.command("replay")
@@ -518,6 +507,8 @@ def main(args: list[str] | None = None) -> int:
     """Entry of the command; returns the exit code."""
     # Commands answer on stdout; what the parts log meanwhile matters only when it is a warning. Parts set their own level.
     configure_logs(level="WARNING")
+    # For the processes that compute: one thread of linear algebra each, so that sums are added in the same order wherever a run is done again.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         outcome = cli.main(args=args, standalone_mode=False)
     except click.exceptions.Abort:

@@ -176,11 +176,10 @@ class Project:
         return value.value
 
     def solve(self) -> int:
-        """One hydraulic solve from EPANET's initial flows, so that nothing solved before can matter. Returns EPANET's warning code, 0 for none."""
+        """One hydraulic solve from EPANET's initial flows, so that nothing solved before can matter. Returns EPANET's code: 0, a
+        warning, or from 100 an error, after which results mean nothing."""
         self.library.EN_initH(self.handle, INIT_FLOWS)
-        code = self.library.EN_runH(self.handle, ctypes.byref(self._time))
-        self._check(code)
-        return int(code)
+        return int(self.library.EN_runH(self.handle, ctypes.byref(self._time)))
 
     def node_values(self, what: int) -> Floats:
         """Values of all nodes, index 0 being EPANET's node 1. The array is reused by the next call."""

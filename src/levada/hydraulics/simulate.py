@@ -35,6 +35,9 @@ _ACCURACY = 1e-5
 _AT_LIMIT_M3 = 1e-6
 _STILL_M3_PER_S = 1e-6
 """A tank's flow below this is none."""
+_ERROR = 100
+"""EPANET's codes from here on are errors, those below are warnings."""
+
 _ROOM_M = 1000.0
 """Room below and above each tank, so that EPANET's own limits never act."""
 
@@ -92,6 +95,10 @@ class Solve:
     port_flow: Floats
     lowest: Floats
     warning: int
+
+    @property
+    def is_solved(self) -> bool:
+        return self.warning < _ERROR
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +231,13 @@ class Simulator:
             set_node(handle, node, native.NODE_TANKLEVEL, min(max(level, low), high))
         warning = project.solve()
         self.solves += 1
+        if warning >= _ERROR:
+            # No solution at such levels and pumps: nothing moves, nothing is delivered, and `step` reports it.
+            nothing = np.zeros(len(self._pumps))
+            return Solve(
+                np.zeros(len(self._tanks)), nothing, nothing, np.zeros(len(self._pumps), bool), np.zeros(len(self._floor_rows)),
+                np.zeros(len(self._port_rows)), np.zeros(len(self._watched)), warning,
+            )  # fmt: skip
         inflow = project.node_values(native.NODE_DEMAND)[self._tank_rows] * self._engine_flow
         pressure, lowest = _NONE, _NONE
         if len(self._floor_rows) or self._watched:
@@ -296,8 +310,8 @@ class Simulator:
         cap = problem.max_power_kw
         if cap is not None and (total := float(s.power.sum()) / 1000.0) > cap:
             findings.append(Finding("power", "all pumps", at_s, total - cap, "kW", (total - cap) / max(cap, 1.0)))
-        if s.warning in {1, 2, 3, 6}:
-            # Not balanced, unstable, cut off, or pressure below zero where water is drawn: demand is not served.
+        if s.warning in {1, 2, 3, 5, 6} or s.warning >= _ERROR:
+            # Not balanced, unstable, cut off, a valve that cannot deliver, pressure below zero where water is drawn, or no solution at all.
             findings.append(Finding("supply", "network", at_s, float(s.warning), "EPANET warning", 0.1))
         if not s.delivers.all():
             findings.append(Finding("supply", "pumps", at_s, 0.0, "m3/s", 0.05))

@@ -1,7 +1,7 @@
 """Pump scheduling: from a problem to a schedule, a bound on what any schedule can cost, and reasons.
 
 Read problem.py (what is asked, prepared), plant.py (the plant as the search sees it), surface.py and reach.py (what EPANET would say, and
-where levels can be), bound.py (what no schedule can beat), search.py and improve.py (finding a good one), assignment.py (which of the
+where levels can be), models.py and bound.py (what no schedule can beat), search.py and improve.py (finding a good one), assignment.py (which of the
 identical pumps), verify.py (the bound against what was simulated), certificate.py, reasons.py, rules.py (the lowest rung: level switches); solve.py puts them in order.
 May import domain and hydraulics. Knows no database, clock, environment or network; uses no randomness but from its seed.
 """

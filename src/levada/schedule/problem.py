@@ -44,8 +44,6 @@ class Work:
     finalists: int = 2
     """Candidates that are improved further, for up to `rounds` improvements."""
     rounds: int = 40
-    nodes: int = 200
-    """Branch-and-bound nodes for the bound."""
     seed: int = 0
 
 

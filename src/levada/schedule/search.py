@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from levada.domain.series import Floats
-from levada.schedule.bound import Models, Relaxation
+from levada.schedule.bound import Relaxation
+from levada.schedule.models import Models
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.surface import Surface
 

@@ -11,9 +11,10 @@ from levada.domain.plan import Certificate
 from levada.domain.pumping import PumpingProblem, PumpSchedule, Trajectory, Violation
 from levada.domain.series import Floats
 from levada.schedule.assignment import assign
-from levada.schedule.bound import Models, Relaxation, fit_models, relax
+from levada.schedule.bound import Relaxation, relax
 from levada.schedule.certificate import certify
 from levada.schedule.improve import improve
+from levada.schedule.models import Models, fit_models
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Work, check
 from levada.schedule.reach import Zone, reach, whole

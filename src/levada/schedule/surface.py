@@ -205,7 +205,7 @@ class Sampler:
         found = []
         for m, (component, (c, _)) in enumerate(zip(plant.components, chosen, strict=True)):
             state = component.configurations[c]
-            power, least, flow, delivers = [], [], [], True
+            power, least, flow, delivers = [], [], [], s.is_solved
             for i, k in enumerate(component.classes):
                 pumps = plant.classes[k].pumps
                 power.append(float(s.power[list(pumps)].sum()))

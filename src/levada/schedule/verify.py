@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from levada.schedule.bound import Models, balances, by_flow, inputs
+from levada.schedule.models import Models, balances, by_flow, inputs
 from levada.schedule.plant import Plant
 from levada.schedule.reach import Zone
 from levada.schedule.search import Forecast
