@@ -51,7 +51,7 @@ def result(computed: bytes) -> PlanResult:
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scheduler spends little work: for tests of what is around it."""
-    monkeypatch.setattr(ladder, "solve", partial(solve, work=Work(audit_samples=300, beam=100, candidates=3, simulations=1500, nodes=0)))
+    monkeypatch.setattr(ladder, "solve", partial(solve, work=Work(audit_samples=300, beam=100, candidates=3, simulations=1500)))
 
 
 def test_a_fresh_process_gives_the_same_bytes_and_one_that_differs_is_named_with_its_place(bundle: Bundle, computed: bytes) -> None:
