@@ -25,7 +25,7 @@ class StatusReport:
     problems: tuple[str, ...]
 
     def as_document(self) -> dict[str, Any]:
-        """The report as JSON; see docs/reference/status.md."""
+        """The report as JSON: `tenants` with the age of their data and their current plan, `queue`, `workers`, `problems`."""
         return {
             "at": isoformat_z(self.at),
             "ok": not self.problems,
