@@ -23,7 +23,7 @@ import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -342,11 +342,11 @@ def _answers(url: str) -> str | None:
     return None
 
 
-def _wait(place: _Place, url: str) -> bool:
-    """Wait until the server answers; False when it ended instead. Raises SetupError when it does neither for a minute."""
+def _wait(place: _Place, url: str, ended: Callable[[_Place], bool]) -> bool:
+    """Wait until the server answers; False when it `ended` instead. Raises SetupError when it does neither for a minute."""
     began = time.monotonic()
     while (reason := _answers(url)) is not None:
-        if _nobody_holds(place):
+        if ended(place):
             return False
         if time.monotonic() - began > _START_S:
             raise SetupError(f"the database in {place.wanted} does not answer after {_START_S:.0f} s: {reason}", f"see {place.log_file}")
@@ -374,15 +374,22 @@ def _launch(place: _Place) -> None:
     log.info("the embedded PostgreSQL was started", directory=str(place.wanted))
 
 
+def _leaderless(place: _Place) -> bool:
+    """Is the main process gone? Its children may live on."""
+    return _postmaster(place.cluster) is None
+
+
 def _start(directory: Path) -> str:
     place = _Place.of(directory)
     place.make()
     server_url = place.admin_url.replace(f"/{_DATABASE}?", "/postgres?")
     with _one_at_a_time(place):
-        # One that was alive a moment ago may be dying of a kill -9: then it is started, once.
-        if _postmaster(place.cluster) is None or not _wait(place, server_url):
+        # One that was alive a moment ago may be dying of a kill -9: then it is started, once. Its end is that of the main process:
+        # a backend in the middle of something lives on, and would be waited for in vain.
+        if _leaderless(place) or not _wait(place, server_url, _leaderless):
             _launch(place)
-            if not _wait(place, server_url):
+            # The new main process has yet to write its process id: here only the lock tells that all of it ended.
+            if not _wait(place, server_url, _nobody_holds):
                 raise SetupError(f"the database in {place.wanted} ended while starting: {_log_tail(place)}", f"see {place.log_file}")
         with psycopg.connect(server_url, autocommit=True) as connection:
             if connection.execute(query("database_there"), {"name": _DATABASE}).fetchone() is None:
