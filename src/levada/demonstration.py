@@ -31,7 +31,7 @@ from levada.domain.tenant import Role
 from levada.domain.time import floor_to, isoformat_z
 from levada.hydraulics.inp import read_network
 from levada.ops.provision import TenantFolder, apply_tenant
-from levada.serve import Settings, opened
+from levada.serve import Settings, new_host_key, opened
 from levada.store import embedded
 from levada.store.accounts import add_sftp_key, create_account, create_token, installation_text, set_membership
 
@@ -129,7 +129,7 @@ async def _provision(settings: Settings, folder: _Folder, memory: dict[str, Any]
                 await create_account(registry, email, "Engineer of all utilities", people[email])
             for utility in utilities:
                 await set_membership(registry, email, utility.tenant_id, Role.ENGINEER)
-            host_key = await installation_text(registry, "sftp-host-key", lambda: asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode())
+            host_key = await installation_text(registry, "sftp-host-key", new_host_key)
     known = asyncssh.import_private_key(host_key).export_public_key().decode().strip()
     folder.keys.mkdir(parents=True, exist_ok=True, mode=0o700)
     (folder.keys / "host_key.pub").write_text(f"{known}\n")

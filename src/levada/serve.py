@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from levada.store.database import Database
 
-__all__ = ["PARTS", "Installation", "Settings", "connect", "opened", "run_part", "serve"]
+__all__ = ["PARTS", "Installation", "Settings", "connect", "new_host_key", "opened", "run_part", "serve"]
 
 log = get_logger("serve")
 
@@ -167,7 +167,7 @@ async def _sftp(settings: Settings) -> None:
 
     async with opened(settings, max_size=8) as (_, database):
         async with database.registry() as registry:
-            host_key = await installation_text(registry, "sftp-host-key", _new_host_key)
+            host_key = await installation_text(registry, "sftp-host-key", new_host_key)
         settings.sftp_root.mkdir(parents=True, exist_ok=True)
         async with asyncio.TaskGroup() as both:
             both.create_task(
@@ -176,7 +176,8 @@ async def _sftp(settings: Settings) -> None:
             both.create_task(deliver_forever(database, settings.sftp_root, settings.clock))
 
 
-def _new_host_key() -> str:
+def new_host_key() -> str:
+    """A private key by which an installation's SFTP server is known, as PEM."""
     import asyncssh
 
     return asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
