@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from levada.domain.network import Network
-from levada.domain.pumping import PumpingProblem, PumpSchedule
+from levada.domain.pumping import Audit, PumpingProblem, PumpSchedule, Violation
 from levada.domain.time import Steps
 from levada.hydraulics.inp import pattern_demands, read_network
 
@@ -54,6 +54,26 @@ def small_inp(
 
 def small_network(**fields: Any) -> Network:
     return read_network(small_inp(**fields).encode(), "small.inp")
+
+
+def valve_inp(kind: str, setting: str, *, units: str = "LPS", options: str = "") -> str:
+    """The small network and behind it a suburb K that draws 5 L/s at all times (20 gpm where units are GPM): from J2 by a narrow pipe d and
+    then a valve V at J3 (or a pipe, where kind is `pipe`), and from J1 by a pipe c too thin to serve it alone."""
+    demand = {"LPS": 5, "CMH": 18, "GPM": 20}[units]
+    thin, narrow, wide = ("2.4", "3.2", "6") if units == "GPM" else ("60", "80", "150")
+    valve = f"[PIPES]\n V J3 K 10 {wide} 120 0 {setting}" if kind == "pipe" else f"[VALVES]\n V J3 K {wide} {kind} {setting} 2"
+    extra = f"[JUNCTIONS]\n J3 10 0\n K 10 {demand} flat\n[PIPES]\n c J1 K 2000 {thin} 120\n d J2 J3 1000 {narrow} 120\n{valve}\n[PATTERNS]\n flat 1"
+    return small_inp(options=options, extra=extra).replace("Units LPS", f"Units {units}")
+
+
+def two_pump_network(**fields: Any) -> Network:
+    """The small network with a second pump Q beside the first."""
+    return read_network(small_inp(**fields).replace("[CURVES]", " Q R J1 HEAD 1\n[CURVES]").encode(), "pair.inp")
+
+
+def violations_of(result: Audit, limit: str) -> list[Violation]:
+    """All violations of one limit, in order of time."""
+    return [v for v in result.trajectory.violations if v.limit == limit]
 
 
 def problem_for(network: Network, *, hours: int = 4, step_s: int = 3600, **changes: Any) -> PumpingProblem:

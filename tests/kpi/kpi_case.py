@@ -63,12 +63,14 @@ def trajectory(asked: PumpingProblem, *, level_m: Floats | None = None, power_w:
     """What schedule() does: each running pump lifts 0.02 m3/s with 10 kW."""
     on = schedule().on.astype(float)
     power = 10_000 * on if power_w is None else power_w
-    cost = float((power / 1000 * asked.steps.hours[:, None] * asked.price_per_kwh).sum())
+    n = len(asked.steps)
     fields: dict[str, Any] = {
         "level_m": np.array([[2.0], [2.36], [2.0], [3.08], [2.5]]) if level_m is None else level_m,
         "flow_m3_per_s": 0.02 * on if flow is None else flow,
         "power_w": power,
-        "cost": cost,
+        "pressure_m": np.zeros((n, 0)),
+        "source_m3": np.zeros((n, 0)),
+        "bill": bill_of(asked, schedule(), power, np.zeros((n, 0)), np.zeros(1)),
         "energy_kwh": float((power / 1000 * asked.steps.hours[:, None]).sum()),
         "violations": (),
     }

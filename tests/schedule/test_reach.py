@@ -8,7 +8,7 @@ from tests.schedule.small_networks import Small
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
 from levada.schedule.reach import Zone
-from levada.schedule.solve import learn
+from levada.schedule.broad import learn
 from levada.schedule.surface import Sampler
 
 

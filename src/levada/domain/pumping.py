@@ -7,20 +7,23 @@ Index conventions: n steps, n + 1 instants; pumps, tanks and junctions in the ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from levada.domain.errors import ProblemError
+from levada.domain.billing import Bill
 from levada.domain.network import Network
+from levada.domain.pumping_terms import LIMITS, RELAX_ORDER, ControllableValve, Meter, Scenarios, Source
 from levada.domain.series import Floats
 from levada.domain.time import Steps
 
-__all__ = ["Audit", "Bools", "PumpSchedule", "PumpingProblem", "Trajectory", "Violation"]
+__all__ = ["Audit", "Bools", "Ints", "PumpSchedule", "PumpingProblem", "Trajectory", "Violation"]
 
 Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +46,33 @@ class PumpingProblem:
     | available | (n, pumps) | false where a pump must not run |
     | max_power_kw | - | electric power of all pumps together, or None |
     | hydraulic_step_s | - | EPANET's hydraulic time step; divides every step |
+
+    What follows may be left out; None or empty means that there is none.
+
+    | field | shape | meaning |
+    |---|---|---|
+    | reserve_level_m, ceiling_level_m | (n, tanks) | further limits by time: level at least, at most, at every hydraulic solve of a step; the last step's at the end too |
+    | end_level_max_m | (tanks,) | at the end, each level is at most this |
+    | stored_value_per_m3 | (tanks,) | worth of water in a tank at the end; the change since the start counts against the cost |
+    | pressure_ceilings_m | - | node -> greatest pressure, m of water, at every hydraulic solve |
+    | flow_limits_m3_per_s | - | link -> (least, greatest) flow from its start to its end node, at every hydraulic solve |
+    | meters | - | see Meter; without any, all pumps share one |
+    | sources | - | see Source |
+    | valves | - | see ControllableValve |
+    | co2_kg_per_kwh | (n,) | of energy drawn from the grid |
+    | co2_price_per_kg, max_co2_kg | - | a cost, and a limit over the horizon |
+    | day | (n,) | number of the day that each step belongs to, from 0 and rising; starts and sources are limited per day. Without it the horizon is one day |
+    | starts_made | (pumps,) | starts already made in day 0 |
+    | min_on_s, min_off_s | (pumps,) | least time that a pump stays on, off; a run or pause cut by the end of the horizon (of the period, where starts are counted periodically, it goes on at its beginning) may be short |
+    | held_s | (pumps,) | how long each pump has been in its initial state; without it long enough |
+    | forced_on | (n, pumps) | true where a pump must run |
+    | max_simultaneous_starts | - | most pumps that start in one step |
+    | wear_cost_per_start | (pumps,) | cost of a start |
+    | run_hours_h | (pumps,) | hours run so far: pumps that can be swapped are chosen so that these come together |
+    | previous_on | (n, pumps) | the plan followed until now |
+    | deviation_cost_per_h | (n, pumps) | cost of an hour in which a pump is not as in previous_on; 0 where there was no plan |
+    | scenarios | - | see Scenarios |
+    | relax_order | - | kinds of limits, those that give way first named first; kinds not named give way after all that are |
     """
 
     network: Network
@@ -63,6 +93,31 @@ class PumpingProblem:
     available: Bools
     max_power_kw: float | None
     hydraulic_step_s: int
+    reserve_level_m: Floats | None = None
+    ceiling_level_m: Floats | None = None
+    end_level_max_m: Floats | None = None
+    stored_value_per_m3: Floats | None = None
+    pressure_ceilings_m: dict[str, float] = field(default_factory=dict)
+    flow_limits_m3_per_s: dict[str, tuple[float, float]] = field(default_factory=dict)
+    meters: tuple[Meter, ...] = ()
+    sources: tuple[Source, ...] = ()
+    valves: tuple[ControllableValve, ...] = ()
+    co2_kg_per_kwh: Floats | None = None
+    co2_price_per_kg: float = 0.0
+    max_co2_kg: float | None = None
+    day: Ints | None = None
+    starts_made: Ints | None = None
+    min_on_s: Floats | None = None
+    min_off_s: Floats | None = None
+    held_s: Floats | None = None
+    forced_on: Bools | None = None
+    max_simultaneous_starts: int | None = None
+    wear_cost_per_start: Floats | None = None
+    run_hours_h: Floats | None = None
+    previous_on: Bools | None = None
+    deviation_cost_per_h: Floats | None = None
+    scenarios: Scenarios | None = None
+    relax_order: tuple[str, ...] = RELAX_ORDER
 
     def __post_init__(self) -> None:
         n, tanks, pumps = len(self.steps), len(self.network.tanks), len(self.network.pumps)
@@ -88,17 +143,103 @@ class PumpingProblem:
         if (self.min_speed > self.max_speed).any():
             raise ProblemError("min_speed", "is above max_speed for some pump")
         nodes = set(self.network.junction_index) | set(self.network.tank_index)
-        for node in self.pressure_floors_m:
-            if node not in nodes:
-                raise ProblemError("pressure_floors_m", f"the network has no node {node!r}")
+        for where, limits in (("pressure_floors_m", self.pressure_floors_m), ("pressure_ceilings_m", self.pressure_ceilings_m)):
+            for node in limits:
+                if node not in nodes:
+                    raise ProblemError(where, f"the network has no node {node!r}")
+        self._check_further(n, tanks, pumps)
+
+    def _check_further(self, n: int, tanks: int, pumps: int) -> None:
+        """Of the fields that may be left out: shapes, names and contradictions."""
+        shapes: dict[str, tuple[int, ...]] = {
+            "reserve_level_m": (n, tanks), "ceiling_level_m": (n, tanks), "end_level_max_m": (tanks,), "stored_value_per_m3": (tanks,),
+            "co2_kg_per_kwh": (n,), "day": (n,), "starts_made": (pumps,), "min_on_s": (pumps,), "min_off_s": (pumps,), "held_s": (pumps,),
+            "forced_on": (n, pumps), "wear_cost_per_start": (pumps,), "run_hours_h": (pumps,), "previous_on": (n, pumps),
+            "deviation_cost_per_h": (n, pumps),
+        }  # fmt: skip
+        for name, shape in shapes.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if value.shape != shape:
+                raise ProblemError(name, f"has shape {value.shape}, expected {shape}")
+            if not np.isfinite(value).all():
+                raise ProblemError(name, "has values that are not finite")
+        for name in ("starts_made", "min_on_s", "min_off_s", "held_s", "wear_cost_per_start", "deviation_cost_per_h", "co2_kg_per_kwh"):
+            if (value := getattr(self, name)) is not None and (value < 0).any():
+                raise ProblemError(name, "has negative values")
+        if self.end_level_max_m is not None and (self.end_level_max_m < self.end_level_m).any():
+            raise ProblemError("end_level_max_m", "is below end_level_m for some tank")
+        if self.forced_on is not None and (self.forced_on & ~self.available).any():
+            raise ProblemError("forced_on", "some pump is forced on in a step in which it is not available")
+        if self.day is not None and (self.day[0] != 0 or (np.diff(self.day) < 0).any()):
+            raise ProblemError("day", "must begin with 0 and never fall")
+        if self.day is not None and self.day[-1] > 0 and self.count_starts == "periodic":
+            raise ProblemError("count_starts", "starts can be counted periodically over one day only")
+        if self.deviation_cost_per_h is not None and self.previous_on is None:
+            raise ProblemError("deviation_cost_per_h", "needs previous_on")
+        if self.max_simultaneous_starts is not None and self.max_simultaneous_starts < 1:
+            raise ProblemError("max_simultaneous_starts", "must be at least 1, or absent for no limit")
+        if (self.co2_price_per_kg or self.max_co2_kg is not None) and self.co2_kg_per_kwh is None:
+            raise ProblemError("co2_kg_per_kwh", "is needed for a price or limit of emissions")
+        links = {x.name for x in self.network.links} | set(self.network.pump_index)
+        for name, (least, most) in self.flow_limits_m3_per_s.items():
+            if name not in links:
+                raise ProblemError("flow_limits_m3_per_s", f"the network has no link {name!r}")
+            if not least <= most:
+                raise ProblemError("flow_limits_m3_per_s", f"link {name!r}: {least} is above {most}")
+        for unknown in set(self.relax_order) - set(LIMITS):
+            raise ProblemError("relax_order", f"{unknown!r} is no limit; expected some of {', '.join(LIMITS)}")
+        self._check_meters(n)
+        self._check_sources(n)
+        self._check_valves()
+
+    def _check_meters(self, n: int) -> None:
+        metered: set[str] = set()
+        for meter in self.meters:
+            for name in meter.pumps:
+                if name not in self.network.pump_index:
+                    raise ProblemError("meters", f"meter {meter.name}: the network has no pump {name!r}")
+                if name in metered:
+                    raise ProblemError("meters", f"pump {name} has two meters")
+                metered.add(name)
+            places = [self.network.pump_index[name] for name in meter.pumps]
+            if len(places) > 1 and (self.price_per_kwh[:, places] != self.price_per_kwh[:, places[:1]]).any():
+                raise ProblemError("meters", f"meter {meter.name}: its pumps have different prices")
+            for field_name in ("own_power_kw", "export_price_per_kwh"):
+                value = getattr(meter, field_name)
+                if value is not None and (value.shape != (n,) or not np.isfinite(value).all()):
+                    raise ProblemError("meters", f"meter {meter.name}: {field_name} must be {n} finite values")
+
+    def _check_sources(self, n: int) -> None:
+        known = {r.name for r in self.network.reservoirs}
+        for source in self.sources:
+            if source.reservoir not in known:
+                raise ProblemError("sources", f"the network has no reservoir {source.reservoir!r}")
+            if source.cost_per_m3 is not None and (source.cost_per_m3.shape != (n,) or not np.isfinite(source.cost_per_m3).all()):
+                raise ProblemError("sources", f"source {source.reservoir}: cost_per_m3 must be {n} finite values")
+        if len({s.reservoir for s in self.sources}) < len(self.sources):
+            raise ProblemError("sources", "a reservoir is named twice")
+
+    def _check_valves(self) -> None:
+        kinds = {x.name: x.kind for x in self.network.links}
+        for valve in self.valves:
+            if valve.link not in kinds:
+                raise ProblemError("valves", f"the network has no pipe or valve {valve.link!r}")
+            if not valve.choices or not 0 <= valve.initial < len(valve.choices):
+                raise ProblemError("valves", f"valve {valve.link}: needs choices, and an initial one among them")
+            if kinds[valve.link] == "cv" or (kinds[valve.link] == "pipe" and any(not isinstance(c, str) for c in valve.choices)):
+                raise ProblemError("valves", f"{valve.link} is a {kinds[valve.link]}: a pipe can be open or closed only, a check valve is not set")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PumpSchedule:
-    """What each pump does in each step: `on` (n, pumps) and relative `speed` (n, pumps), 0 where it is off."""
+    """What each pump does in each step: `on` (n, pumps) and relative `speed` (n, pumps), 0 where it is off; and which of its choices
+    each controllable valve has: `valve_choice` (n, valves), empty where there are none."""
 
     on: Bools
     speed: Floats
+    valve_choice: Ints = field(default_factory=lambda: np.zeros((0, 0), np.int64))
 
     def __post_init__(self) -> None:
         if self.on.shape != self.speed.shape:
@@ -114,7 +255,7 @@ class PumpSchedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """A limit that does not hold: which (`limit`: level, pressure, end level, starts, power, saturation, availability, supply), where,
+    """A limit that does not hold: which (`limit`, a key of LIMITS), where,
     when (seconds from the start; None where it is of the whole horizon) and by how much in `unit`."""
 
     limit: str
@@ -127,14 +268,24 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trajectory:
-    """What a simulation of a schedule says. level_m (n + 1, tanks); flow_m3_per_s, power_w (n, pumps), means over the step."""
+    """What a simulation of a schedule says.
+
+    level_m (n + 1, tanks); flow_m3_per_s, power_w (n, pumps), means over the step; pressure_m (n, nodes), the least in the step at each
+    of problem.pressure_floors_m, in its order; source_m3 (n, sources), drawn in the step. `cost` is the bill's total.
+    """
 
     level_m: Floats
     flow_m3_per_s: Floats
     power_w: Floats
-    cost: float
+    pressure_m: Floats
+    source_m3: Floats
+    bill: Bill
     energy_kwh: float
     violations: tuple[Violation, ...]
+
+    @property
+    def cost(self) -> float:
+        return self.bill.total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

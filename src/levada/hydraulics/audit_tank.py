@@ -63,13 +63,13 @@ class AuditedTank:
             return int(self.room_to_drain_m3() / -q + 0.5)
         return 0
 
-    def beyond_m(self) -> float:
-        """Metres above the maximum (positive) or below the minimum (negative). Within a second of the flow that led here is on the limit."""
-        second = abs(self.previous_inflow_m3_per_s)
-        if self.room_to_fill_m3() < -second:
-            return max(self.level_m - self.highest_m, 0.0)
-        if self.room_to_drain_m3() < -second:
-            return min(self.level_m - self.lowest_m, 0.0)
+    def beyond_m(self, lowest_m: float, highest_m: float) -> float:
+        """Metres above `highest_m` (positive) or below `lowest_m` (negative). Within a second of the flow that led here is on the limit."""
+        second, volume = abs(self.previous_inflow_m3_per_s), self.volume_m3(self.level_m)
+        if self.volume_m3(highest_m) - volume < -second:
+            return max(self.level_m - highest_m, 0.0)
+        if volume - self.volume_m3(lowest_m) < -second:
+            return min(self.level_m - lowest_m, 0.0)
         return 0.0
 
 

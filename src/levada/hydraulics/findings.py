@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from levada.domain.pumping import PumpingProblem, Violation
 
@@ -12,27 +13,29 @@ __all__ = ["Finding", "clock", "describe"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A limit that does not hold at one instant. `amount` of a level is positive above the maximum, negative below the minimum;
-    `severity` is its size without a unit, to compare and add findings of different kinds."""
+    """A limit that does not hold at one instant: by how much, above (`is_above`) or below it. `limit_value` is the limit then."""
 
     limit: str
     element: str
     at_s: int
     amount: float
     unit: str
-    severity: float
+    is_above: bool = False
+    limit_value: float = 0.0
 
 
-def clock(seconds: int) -> str:
-    """Time since the start of the horizon as +h:mm."""
-    return f"+{seconds // 3600}:{seconds % 3600 // 60:02d}"
+def clock(problem: PumpingProblem, seconds: int) -> str:
+    """The time so many seconds after the start, in UTC: hh:mm on the first day, else with its date."""
+    start = problem.steps.start
+    at = start + timedelta(seconds=seconds)
+    return f"{at:%H:%M}" if at.date() == start.date() else f"{at:%Y-%m-%d %H:%M}"
 
 
 def describe(findings: Iterable[Finding], problem: PumpingProblem, gap_s: int) -> tuple[Violation, ...]:
     """Violations by limit, element and unbroken time (instants at most `gap_s` apart), each with the worst amount in it; in order of time."""
     groups: dict[tuple[str, str, bool], list[list[Finding]]] = {}
     for f in sorted(findings, key=lambda f: (f.limit, f.element, f.at_s)):
-        runs = groups.setdefault((f.limit, f.element, f.amount > 0), [])
+        runs = groups.setdefault((f.limit, f.element, f.is_above), [])
         if runs and f.at_s - runs[-1][-1].at_s <= gap_s:
             runs[-1].append(f)
         else:
@@ -42,24 +45,27 @@ def describe(findings: Iterable[Finding], problem: PumpingProblem, gap_s: int) -
 
 
 def _violation(run: list[Finding], problem: PumpingProblem) -> Violation:
-    worst = max(run, key=lambda f: abs(f.amount))
-    amount, first = abs(worst.amount), run[0]
-    when = f"from {clock(first.at_s)} to {clock(run[-1].at_s)}" if len(run) > 1 else f"at {clock(first.at_s)}"
+    worst, first = max(run, key=lambda f: f.amount), run[0]
+    amount, element = worst.amount, worst.element
+    when = f"from {clock(problem, first.at_s)} to {clock(problem, run[-1].at_s)} UTC" if len(run) > 1 else f"at {clock(problem, first.at_s)} UTC"
+    side = "above" if worst.is_above else "below"
     match worst.limit:
         case "level":
-            i = problem.network.tank_index[worst.element]
-            above = worst.amount > 0
-            limit = problem.max_level_m[i] if above else problem.min_level_m[i]
-            text = f"tank {worst.element} is up to {amount:.3f} m {'above its maximum' if above else 'below its minimum'} of {limit:.3f} m {when}"
+            text = f"tank {element} is up to {amount:.3f} m {side} its {'maximum' if worst.is_above else 'minimum'} of {worst.limit_value:.3f} m {when}"
+        case "reserve":
+            text = f"tank {element} is up to {amount:.3f} m {side} its {'ceiling' if worst.is_above else 'reserve'} of {worst.limit_value:.3f} m {when}"
         case "saturation":
-            text = f"tank {worst.element} is at its limit and still {'fills' if worst.amount > 0 else 'drains'} with up to {amount * 1000:.2f} L/s {when}"
+            text = f"tank {element} is at its limit and still {'fills' if worst.is_above else 'drains'} with up to {amount * 1000:.2f} L/s {when}"
         case "pressure":
-            floor = problem.pressure_floors_m[worst.element]
-            text = f"pressure at {worst.element} is up to {amount:.2f} m below the {floor:.2f} m asked for {when}"
+            text = f"pressure at {element} is up to {amount:.2f} m {side} the {worst.limit_value:.2f} m asked for {when}"
         case "power":
-            text = f"pumps draw up to {amount:.1f} kW more than the {problem.max_power_kw:.1f} kW allowed {when}"
-        case _ if worst.element == "pumps":
+            text = f"{element} draw up to {amount:.1f} kW more than the {worst.limit_value:.1f} kW allowed {when}"
+        case "flow":
+            text = f"flow through {element} is up to {amount * 1000:.2f} L/s {side} the {worst.limit_value * 1000:.2f} L/s allowed {when}"
+        case "source":
+            text = f"source {element} gives up to {amount * 1000:.2f} L/s more than the {worst.limit_value * 1000:.2f} L/s allowed {when}"
+        case _ if element == "pumps":
             text = f"a pump that is on delivers nothing, or runs beyond the end of its curve, {when}"
         case _:
             text = f"demand is not served everywhere (EPANET warning {int(amount)}) {when}"
-    return Violation(limit=worst.limit, element=worst.element, at_s=first.at_s, amount=amount, unit=worst.unit, text=text)
+    return Violation(limit=worst.limit, element=element, at_s=first.at_s, amount=amount, unit=worst.unit, text=text)

@@ -1,6 +1,6 @@
-"""EPANET's C functions called directly: the few that a search calls a million times, without a wrapper's cost per call.
+"""EPANET's C library called directly, and steps.c, which runs planning steps on it without Python in between.
 
-The library is the one that the `owa-epanet` package brings. Handles belong to one `Project` and one thread.
+The library is the one that the `owa-epanet` package brings. Handles belong to one `Project` and one thread; calls of steps.c let other threads run.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import tempfile
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -19,17 +19,22 @@ from levada.domain.errors import NetworkError
 from levada.domain.series import Floats
 from levada.hydraulics.epanet import FLOW_UNITS, InpText
 
-__all__ = ["Project"]
+__all__ = ["Project", "Stepper", "double_array", "int_array"]
 
 # Codes of the toolkit's header (epanet2_enums.h).
-NODE_ELEVATION, NODE_TANKLEVEL, NODE_DEMAND, NODE_HEAD = 0, 8, 9, 10
-NODE_MAXLEVEL = 21
-LINK_FLOW, LINK_INITSTATUS, LINK_INITSETTING, LINK_ENERGY, LINK_PATTERN, LINK_PUMP_STATE = 8, 4, 5, 13, 15, 16
-OPTION_ACCURACY, OPTION_DEMANDMULT = 1, 4
+NODE_ELEVATION, NODE_MAXLEVEL, LINK_PATTERN = 0, 21, 15
+OPTION_ACCURACY, OPTION_DEMANDMULT, OPTION_PRESS_UNITS = 1, 4, 25
 COUNT_NODE, COUNT_LINK, COUNT_CONTROL, COUNT_RULE = 0, 2, 5, 6
 LINK_TYPE_PUMP = 2
-PUMP_OPEN = 3.0
-INIT_FLOWS = 10
+_PRESSURE_M = {0: 0.3048 / 0.4333, 1: 0.3048 / (0.4333 * 6.895), 2: 1.0, 3: 0.3048 / (0.4333 * 0.068948), 4: 0.3048}
+"""Metres of water by EPANET's number for its pressure units psi, kPa, m, bar, ft; factors of its types.h."""
+
+KINDS = 8
+"""Kinds of severity in steps.c."""
+
+COMPILED = "steps.so"
+"""File beside this one that steps.c is compiled to."""
+
 _CONSTANT = b"levada-constant"
 
 _P, _I, _D = ctypes.c_void_p, ctypes.c_int, ctypes.c_double
@@ -41,27 +46,23 @@ _SIGNATURES: Final[dict[str, list[Any]]] = {
     "close": [_P],
     "openH": [_P],
     "closeH": [_P],
-    "initH": [_P, _I],
-    "runH": [_P, ctypes.POINTER(ctypes.c_long)],
     "getcount": [_P, _I, _IP],
     "getflowunits": [_P, _IP],
     "getnodeindex": [_P, ctypes.c_char_p, _IP],
     "getlinkindex": [_P, ctypes.c_char_p, _IP],
     "getlinktype": [_P, _I, _IP],
     "getnodevalue": [_P, _I, _I, _DP],
-    "getnodevalues": [_P, _I, _DP],
-    "getlinkvalues": [_P, _I, _DP],
     "setnodevalue": [_P, _I, _I, _D],
     "setlinkvalue": [_P, _I, _I, _D],
     "settankdata": [_P, _I, _D, _D, _D, _D, _D, _D, ctypes.c_char_p],
     "getnumdemands": [_P, _I, _IP],
     "deletedemand": [_P, _I, _I],
-    "setbasedemand": [_P, _I, _I, _D],
     "adddemand": [_P, _I, _D, ctypes.c_char_p, ctypes.c_char_p],
     "setdemandpattern": [_P, _I, _I, _I],
     "addpattern": [_P, ctypes.c_char_p],
     "getpatternindex": [_P, ctypes.c_char_p, _IP],
     "setoption": [_P, _I, _D],
+    "getoption": [_P, _I, _DP],
     "setstatusreport": [_P, _I],
     "setreport": [_P, ctypes.c_char_p],
     "deletecontrol": [_P, _I],
@@ -75,7 +76,8 @@ def _library() -> ctypes.CDLL:
     if spec is None or spec.origin is None:
         raise ImportError("the owa-epanet package is not installed")
     found = sorted(p for p in Path(spec.origin).parent.iterdir() if "epanet2" in p.name and p.suffix in {".so", ".dylib", ".dll"})
-    library = ctypes.CDLL(str(found[0]))
+    # Global, so that steps.c finds EPANET's functions in it.
+    library = ctypes.CDLL(str(found[0]), mode=ctypes.RTLD_GLOBAL)
     for name, types in _SIGNATURES.items():
         function = getattr(library, f"EN_{name}")
         function.argtypes, function.restype = types, ctypes.c_int
@@ -93,7 +95,7 @@ class Project:
     def __init__(self, name: str, inp: bytes) -> None:
         self.library = _library()
         self.handle = _P()
-        self._name = name
+        self.name = name
         self._check(self.library.EN_createproject(ctypes.byref(self.handle)))
         with tempfile.TemporaryDirectory(prefix="levada-") as folder:
             path = Path(folder) / "network.inp"
@@ -106,13 +108,6 @@ class Project:
         self.units = FLOW_UNITS[self._int("getflowunits")]
         self._strip()
         self._check(self.library.EN_openH(self.handle))
-        self._node_values = np.zeros(self.nodes)
-        self._link_values = np.zeros(self.links)
-        self._node_pointer = self._node_values.ctypes.data_as(_DP)
-        self._link_pointer = self._link_values.ctypes.data_as(_DP)
-        self._time = ctypes.c_long()
-        self.set_node: Callable[[Any, int, int, float], int] = self.library.EN_setnodevalue
-        self.set_link: Callable[[Any, int, int, float], int] = self.library.EN_setlinkvalue
 
     def __del__(self) -> None:
         if getattr(self, "handle", None):
@@ -122,7 +117,7 @@ class Project:
 
     def _check(self, code: int) -> None:
         if code >= 100:
-            raise NetworkError(self._name, f"EPANET refuses it with error {code}")
+            raise NetworkError(self.name, f"EPANET refuses it with error {code}")
 
     def _int(self, function: str, *args: Any) -> int:
         value = ctypes.c_int()
@@ -163,10 +158,6 @@ class Project:
         self._check(self.library.EN_settankdata(self.handle, node, elevation, 2 * least, least, most, 10.0, 0.0, b""))
         self._check(self.library.EN_setnodevalue(self.handle, node, NODE_MAXLEVEL, most))  # once more: this way it rounds as TANKLEVEL does
 
-    def set_demand(self, node: int, value: float) -> None:
-        """Demand of a junction in the file's flow unit."""
-        self._check(self.library.EN_setbasedemand(self.handle, node, 1, value))
-
     def set_option(self, option: int, value: float) -> None:
         self._check(self.library.EN_setoption(self.handle, option, value))
 
@@ -175,18 +166,113 @@ class Project:
         self._check(self.library.EN_getnodevalue(self.handle, node, what, ctypes.byref(value)))
         return value.value
 
-    def solve(self) -> int:
-        """One hydraulic solve from EPANET's initial flows, so that nothing solved before can matter. Returns EPANET's code: 0, a
-        warning, or from 100 an error, after which results mean nothing."""
-        self.library.EN_initH(self.handle, INIT_FLOWS)
-        return int(self.library.EN_runH(self.handle, ctypes.byref(self._time)))
+    @property
+    def pressure_m(self) -> float:
+        """Metres of water in a unit of pressure of the file."""
+        units = ctypes.c_double()
+        self._check(self.library.EN_getoption(self.handle, OPTION_PRESS_UNITS, ctypes.byref(units)))
+        return _PRESSURE_M[int(units.value)]
 
-    def node_values(self, what: int) -> Floats:
-        """Values of all nodes, index 0 being EPANET's node 1. The array is reused by the next call."""
-        self.library.EN_getnodevalues(self.handle, what, self._node_pointer)
-        return self._node_values
 
-    def link_values(self, what: int) -> Floats:
-        """Values of all links, index 0 being EPANET's link 1. The array is reused by the next call."""
-        self.library.EN_getlinkvalues(self.handle, what, self._link_pointer)
-        return self._link_values
+def double_array(values: Any) -> Any:
+    """A C-contiguous array of doubles."""
+    return np.ascontiguousarray(values, np.float64)
+
+
+def int_array(values: Any) -> Any:
+    """A C-contiguous array of C's ints."""
+    return np.ascontiguousarray(values, np.int32)
+
+
+_SCALARS = ("length", "flow", "engine_flow", "room", "tolerance")
+_COUNTS = ("tanks", "pumps", "valves", "nodes", "links", "sources", "demands", "caps", "ports", "groups")
+_ARRAYS = (
+    ("tank_node", _IP), ("pump_link", _IP), ("valve_link", _IP), ("node", _IP), ("link", _IP), ("source_node", _IP), ("demand_node", _IP),
+    ("port_link", _IP), ("area", _DP), ("curve_start", _IP), ("curve_level", _DP), ("curve_volume", _DP), ("min_volume", _DP),
+    ("max_volume", _DP), ("may_stand_full", _IP), ("level_low_file", _DP), ("level_high_file", _DP), ("ground", _DP), ("floor", _DP),
+    ("ceiling", _DP), ("least_flow", _DP), ("most_flow", _DP), ("most_source", _DP), ("demand_file", _DP), ("duration", _IP), ("reserve", _DP),
+    ("reserve_most", _DP), ("cap_of", _IP), ("cap_kw", _DP), ("choice_start", _IP), ("choice_status", _IP), ("choice_setting_file", _DP),
+    ("port_sign", _DP), ("group_start", _IP), ("group_node", _IP), ("group_ground", _DP), ("pump_state", _DP), ("valve_state", _IP),
+)  # fmt: skip
+
+
+class _Plant(ctypes.Structure):
+    """Plant of steps.c, field by field."""
+
+    _fields_ = (
+        ("project", _P), *((name, _I) for name in _COUNTS), ("hydraulic_step", _I), *((name, _D) for name in _SCALARS), *_ARRAYS,
+        ("step_now", _I), ("solves", ctypes.c_long),
+    )  # fmt: skip
+
+
+@cache
+def _steps_library() -> ctypes.CDLL:
+    _library()
+    path = Path(__file__).with_name(COMPILED)
+    if not path.exists():
+        raise ImportError(f"{path} is not there: it is compiled when Levada is set up (tools/compile.py, which `make setup` calls)")
+    library = ctypes.CDLL(str(path))
+    library.levada_steps.argtypes = [ctypes.POINTER(_Plant), _I, _IP, _DP, _DP, _IP, _DP, _DP, _DP, _DP, _DP, _DP, _DP, _I]
+    library.levada_steps.restype = _I
+    library.levada_solves.argtypes = [ctypes.POINTER(_Plant), _I, _IP, _DP, _DP, _IP, *([_DP] * 8), _IP]
+    library.levada_solves.restype = None
+    return library
+
+
+class Stepper:
+    """steps.c on one project. Made with the fields of its Plant: arrays by name, which are kept alive here."""
+
+    def __init__(self, project: Project, *, counts: Mapping[str, int], scalars: Mapping[str, float], hydraulic_step: int, arrays: Mapping[str, Any]) -> None:
+        self._library = _steps_library()
+        self._project = project
+        self._plant = _Plant(project=project.handle, hydraulic_step=hydraulic_step, step_now=-1, solves=0, **counts, **scalars)
+        self._arrays: dict[str, Any] = {}
+        for name, kind in _ARRAYS:
+            self.put(name, arrays[name], kind)
+
+    def put(self, name: str, values: Any, kind: Any = None) -> None:
+        """Replace an array of the plant."""
+        kind = kind or dict(_ARRAYS)[name]
+        array = double_array(values) if kind is _DP else int_array(values)
+        self._arrays[name] = array
+        setattr(self._plant, name, array.ctypes.data_as(kind))
+
+    def count(self, name: str, value: int) -> None:
+        """Replace a count of the plant."""
+        setattr(self._plant, name, value)
+
+    @property
+    def solves(self) -> int:
+        return int(self._plant.solves)
+
+    def steps(self, step: Any, volume: Floats, speed: Floats, choice: Any, *, trace: Floats | None = None) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, int]:
+        """Rows of steps.c's levada_steps: after, flow, power, drawn, severity, least pressure, and the records written to `trace`."""
+        p, n = self._plant, len(step)
+        out = [np.empty((n, width)) for width in (p.tanks, p.pumps, p.pumps, p.sources, KINDS, p.nodes)]
+        step, choice, volume, speed = int_array(step), int_array(choice), double_array(volume), double_array(speed)
+        records = self._library.levada_steps(
+            ctypes.byref(p), n, _ints(step), _doubles(volume), _doubles(speed), _ints(choice), *(_doubles(o) for o in out),
+            None if trace is None else _doubles(trace), 0 if trace is None else len(trace),
+        )  # fmt: skip
+        if records < 0:
+            raise NetworkError(self._project.name, "has more tanks, pumps and limits than can be simulated at once (4,096 values a solve)")
+        return out[0], out[1], out[2], out[3], out[4], out[5], records
+
+    def solves_at(self, step: Any, volume: Floats, speed: Floats, choice: Any) -> tuple[Any, ...]:
+        """Rows of steps.c's levada_solves: inflow, flow, power, delivers, pressure, port flow, lowest, source, code."""
+        p, n = self._plant, len(step)
+        out = [np.empty((n, width)) for width in (p.tanks, p.pumps, p.pumps, p.pumps, p.nodes, p.ports, p.groups, p.sources)]
+        code = np.empty(n, np.int32)
+        step, choice, volume, speed = int_array(step), int_array(choice), double_array(volume), double_array(speed)
+        self._library.levada_solves(
+            ctypes.byref(p), n, _ints(step), _doubles(volume), _doubles(speed), _ints(choice), *(_doubles(o) for o in out), _ints(code)
+        )
+        return (*out, code)
+
+
+def _doubles(array: Any) -> Any:
+    return array.ctypes.data_as(_DP)
+
+
+def _ints(array: Any) -> Any:
+    return array.ctypes.data_as(_IP)

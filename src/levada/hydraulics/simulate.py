@@ -1,7 +1,7 @@
-"""Fast simulation of pump schedules in EPANET, for the search: one planning step, or a whole schedule.
+"""Fast simulation of pump schedules in EPANET, for the search: planning steps by the thousand, or a whole schedule.
 
-A step is a pure function of the levels at its start and of what the pumps do: every hydraulic solve starts from EPANET's initial flows,
-so results do not depend on what was simulated before and a step's result may be remembered.
+A step is a pure function of the volumes at its start and of what pumps and valves do: every hydraulic solve starts from EPANET's initial
+flows, so results do not depend on what was simulated before. The loop itself is steps.c.
 
 How a step runs. Levels are held over a hydraulic step, as EPANET does. EPANET itself gets limits so wide that it never shuts a tank's
 link; its tank events are made here, after its own rules (`tanktimestep`, `tanklevels` in hydraul.c): a hydraulic step is cut where a
@@ -14,161 +14,160 @@ The audit (`levada.hydraulics.audit`) judges by code of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from levada.domain.network import Tank
-from levada.domain.pumping import Bools, PumpingProblem, PumpSchedule, Trajectory, Violation
+from levada.domain.billing import StepCosts, bill_of, metered
+from levada.domain.pumping import Bools, Ints, PumpingProblem, PumpSchedule, Trajectory
+from levada.domain.pumping_terms import ControllableValve
 from levada.domain.series import Floats
 from levada.hydraulics import native
+from levada.hydraulics.engine import SEVERITIES, Solve, Solves, StepResult, Steps, severity_weights
 from levada.hydraulics.findings import Finding, describe
+from levada.hydraulics.operation import operation_violations, result_violations
+from levada.hydraulics.tank_shape import TankShape
 
-__all__ = ["Simulator", "Solve", "StepResult", "TankShape"]
+__all__ = ["Simulator", "TankShape"]
 
 _ACCURACY = 1e-5
 """EPANET's convergence criterion here, unless the file's own is finer: cold starts cost little, and steps should not differ by noise."""
 
 _AT_LIMIT_M3 = 1e-6
 _STILL_M3_PER_S = 1e-6
-"""A tank's flow below this is none."""
-_ERROR = 100
-"""EPANET's codes from here on are errors, those below are warnings."""
+"""A tank's flow below this is none; so much beyond a limit of flow is not either."""
 
 _ROOM_M = 1000.0
 """Room below and above each tank, so that EPANET's own limits never act."""
 
-_FULL_M = 1e-6
-_NONE: Floats = np.zeros(0)
+_WORTH_SHARING = 200
+"""Rows from which on a call is shared between two threads."""
+
+_SUPPLY = SEVERITIES.index("supply")
+_FEW_SOLVES = 4096
+"""A schedule's trace has room for so many solves a step: tanks that stand full can add many."""
 
 
-@dataclass(frozen=True)
-class TankShape:
-    """Level (m) and volume (m3) of a tank: a cylinder, or the points of its volume curve with straight lines between them."""
-
-    levels: Floats | None
-    volumes: Floats | None
-    area_m2: float
-
-    @classmethod
-    def of(cls, tank: Tank) -> TankShape:
-        if tank.volume_curve:
-            points = np.asarray(tank.volume_curve, np.float64)
-            return cls(points[:, 0].copy(), points[:, 1].copy(), 0.0)
-        return cls(None, None, np.pi * tank.diameter_m**2 / 4.0)
-
-    def volume(self, level_m: float) -> float:
-        """Volume at a level; beyond the curve's ends its end segments go on."""
-        if self.levels is None or self.volumes is None:
-            return level_m * self.area_m2
-        return _along(level_m, self.levels, self.volumes)
-
-    def level(self, volume_m3: float) -> float:
-        """Level at a volume, the inverse of `volume`."""
-        if self.levels is None or self.volumes is None:
-            return volume_m3 / self.area_m2
-        return _along(volume_m3, self.volumes, self.levels)
-
-
-def _along(x: float, xs: Floats, ys: Floats) -> float:
-    i = min(max(int(np.searchsorted(xs, x)), 1), len(xs) - 1)
-    return float(ys[i - 1] + (x - xs[i - 1]) * (ys[i] - ys[i - 1]) / (xs[i] - xs[i - 1]))
-
-
-@dataclass(frozen=True, slots=True)
-class Solve:
-    """One hydraulic solve.
-
-    Shapes: `inflow` (tanks,) m3/s; `flow` m3/s, `power` W and `delivers` (pumps,), the last false for a pump that is on but cannot
-    deliver or runs beyond its curve; `pressure` (floors,) m; `port_flow` (ports,) m3/s into the tank; `lowest` (watched groups of
-    nodes,) m: the least pressure in each. `warning` is EPANET's, 0 for none.
-    """
-
-    inflow: Floats
-    flow: Floats
-    power: Floats
-    delivers: Bools
-    pressure: Floats
-    port_flow: Floats
-    lowest: Floats
-    warning: int
-
-    @property
-    def is_solved(self) -> bool:
-        return self.warning < _ERROR
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """A planning step: volumes (m3) at its end, mean flow (m3/s) and power (W) of each pump, cost, and what was found amiss."""
-
-    volume: Floats
-    flow: Floats
-    power: Floats
-    cost: float
-    findings: tuple[Finding, ...]
-    severity: float
-    """0 where nothing is amiss; grows with each violation in proportion to its size."""
-
-
-@dataclass
 class Simulator:
-    """EPANET for one problem. `solves` counts the hydraulic solves spent. Volumes (m3) are the state; `volumes`, `levels` convert.
+    """EPANET for one problem: the Engine of engine.py. Volumes (m3) are the state.
 
     Raises NetworkError when EPANET refuses the network.
     """
 
-    problem: PumpingProblem
-    solves: int = field(default=0, init=False)
-
-    def __post_init__(self) -> None:
-        problem, network = self.problem, self.problem.network
+    def __init__(self, problem: PumpingProblem) -> None:
+        network = problem.network
+        self.problem = problem
         self.shapes = [TankShape.of(t) for t in network.tanks]
         self.project = project = native.Project(network.name, network.inp)
-        self._length = project.units.length_m
-        # Demands go in by the nominal unit, tank flows come out by EPANET's own rounded factor: that is how it moves its tanks.
-        self._flow, self._engine_flow = project.units.flow_m3_per_s, project.units.engine_flow_m3_per_s
-        self._tanks = [project.node_index(t.name) for t in network.tanks]
-        self._pumps = [project.link_index(p.name) for p in network.pumps]
-        self._tank_rows = np.array(self._tanks, np.intp) - 1
-        self._pump_rows = np.array(self._pumps, np.intp) - 1
-        self.floor_nodes = tuple(problem.pressure_floors_m)
-        floor_nodes = [project.node_index(n) for n in self.floor_nodes]
-        self._floor_rows = np.array(floor_nodes, np.intp) - 1
-        self._floor_elevation = np.array([project.node_value(n, native.NODE_ELEVATION) for n in floor_nodes]) * self._length
-        self.floors = np.array([problem.pressure_floors_m[n] for n in self.floor_nodes])
-        used = (problem.demand_m3_per_s != 0).any(axis=0)
-        self._demand_nodes = []
-        for i, junction in enumerate(network.junctions):
-            node = project.node_index(junction.name)
-            project.prepare_demand(node)
-            project.set_demand(node, 0.0)
-            if used[i]:
-                self._demand_nodes.append((i, node))
-        self._demands = problem.demand_m3_per_s / self._flow
         project.set_option(native.OPTION_ACCURACY, _ACCURACY)
+        self.floor_nodes = tuple(problem.pressure_floors_m)
+        self.floors = np.array([problem.pressure_floors_m[n] for n in self.floor_nodes])
+        self._nodes = (*self.floor_nodes, *(n for n in problem.pressure_ceilings_m if n not in problem.pressure_floors_m))
+        self._floor = np.array([problem.pressure_floors_m.get(n, -np.inf) for n in self._nodes])
+        self._ceiling = np.array([problem.pressure_ceilings_m.get(n, np.inf) for n in self._nodes])
+        self._links = tuple(problem.flow_limits_m3_per_s)
+        self._flow_limits = np.array([problem.flow_limits_m3_per_s[x] for x in self._links]).reshape(-1, 2)
+        self._most_source = np.array([np.inf if s.max_flow_m3_per_s is None else s.max_flow_m3_per_s for s in problem.sources])
+        self._caps = _power_caps(problem)
         self.min_volume = self.volumes(problem.min_level_m)
         self.max_volume = self.volumes(problem.max_level_m)
         self.end_volume = self.volumes(problem.end_level_m)
-        self._level_range = [self._widen(i) for i in range(len(network.tanks))]
-        rows = {name: project.link_index(name) - 1 for name, *_ in self.ports}
-        self._port_rows = np.array([rows[name] for name, *_ in self.ports], np.intp)
-        self._port_signs = np.array([sign for *_, sign in self.ports]) * self._engine_flow
-        self._watched: list[tuple[NDArray[np.intp], Floats]] = []
-        self._state: list[float | None] = [None] * len(self._pumps)
-        self._step = -1
+        n, tanks = len(problem.steps), len(network.tanks)
+        self.reserve = self._volumes_by_step(problem.reserve_level_m, np.full((n, tanks), -np.inf))
+        self.reserve_most = self._volumes_by_step(problem.ceiling_level_m, np.full((n, tanks), np.inf))
+        self._weights = severity_weights(problem, SEVERITIES)
+        self._costs = StepCosts(problem)
+        self._stepper = self._make_stepper()
+        self._second: Simulator | None = None
+
+    @property
+    def solves(self) -> int:
+        return self._stepper.solves + (0 if self._second is None else self._second.solves)
+
+    # --- preparing --------------------------------------------------------------------------------------------------
+
+    def _make_stepper(self) -> native.Stepper:
+        problem, project, network = self.problem, self.project, self.problem.network
+        units = project.units
+        demand_nodes = []
+        used = (problem.demand_m3_per_s != 0).any(axis=0)
+        for i, junction in enumerate(network.junctions):
+            node = project.node_index(junction.name)
+            project.prepare_demand(node)
+            if used[i]:
+                demand_nodes.append(node)
+        level_range = np.array([self._widen(i) for i in range(len(network.tanks))]).reshape(-1, 2)
+        ports, nodes = self.ports, [project.node_index(name) for name in self._nodes]
+        curves = [(np.zeros(0), np.zeros(0)) if s.levels is None or s.volumes is None else (s.levels, s.volumes) for s in self.shapes]
+        choices = [_choice(v, k, project, {x.name: x.kind for x in network.links}[v.link]) for v in problem.valves for k in range(len(v.choices))]
+        arrays = {
+            "tank_node": [project.node_index(t.name) for t in network.tanks],
+            "pump_link": [project.link_index(p.name) for p in network.pumps],
+            "valve_link": [project.link_index(v.link) for v in problem.valves],
+            "node": nodes,
+            "link": [project.link_index(name) for name in self._links],
+            "source_node": [project.node_index(s.reservoir) for s in problem.sources],
+            "demand_node": demand_nodes,
+            "port_link": [project.link_index(name) for name, *_ in ports],
+            "area": [s.area_m2 for s in self.shapes],
+            "curve_start": np.cumsum([0, *(len(x) for x, _ in curves)]),
+            "curve_level": np.concatenate([x for x, _ in curves]),
+            "curve_volume": np.concatenate([y for _, y in curves]),
+            "min_volume": self.min_volume,
+            "max_volume": self.max_volume,
+            "may_stand_full": problem.may_stand_full,
+            "level_low_file": level_range[:, 0],
+            "level_high_file": level_range[:, 1],
+            "ground": np.array([project.node_value(node, native.NODE_ELEVATION) for node in nodes]) * units.length_m + self._sunk(),
+            "floor": self._floor,
+            "ceiling": self._ceiling,
+            "least_flow": self._flow_limits[:, 0],
+            "most_flow": self._flow_limits[:, 1],
+            "most_source": self._most_source,
+            # Demands go in by the nominal unit, tank flows come out by EPANET's own rounded factor: that is how it moves its tanks.
+            "demand_file": problem.demand_m3_per_s[:, used] / units.flow_m3_per_s,
+            "duration": problem.steps.durations_s,
+            "reserve": self.reserve,
+            "reserve_most": self.reserve_most,
+            "cap_of": [[int(j in pumps) for j in range(len(network.pumps))] for _, _, pumps in self._caps],
+            "cap_kw": [kw for _, kw, _ in self._caps],
+            "choice_start": np.cumsum([0, *(len(v.choices) for v in problem.valves)])[:-1],
+            "choice_status": [status for status, _ in choices],
+            "choice_setting_file": [setting for _, setting in choices],
+            "port_sign": [sign * units.engine_flow_m3_per_s for *_, sign in ports],
+            "group_start": [0],
+            "group_node": [],
+            "group_ground": [],
+            "pump_state": np.full(len(network.pumps), -1.0),
+            "valve_state": np.full(len(problem.valves), -1),
+        }
+        counts = {
+            "tanks": len(network.tanks), "pumps": len(network.pumps), "valves": len(problem.valves), "nodes": len(nodes), "links": len(self._links),
+            "sources": len(problem.sources), "demands": len(demand_nodes), "caps": len(self._caps), "ports": len(ports), "groups": 0,
+        }  # fmt: skip
+        scalars = {
+            "length": units.length_m, "flow": units.flow_m3_per_s, "engine_flow": units.engine_flow_m3_per_s, "room": _ROOM_M, "tolerance": _STILL_M3_PER_S,
+        }  # fmt: skip
+        return native.Stepper(project, counts=counts, scalars=scalars, hydraulic_step=problem.hydraulic_step_s, arrays=arrays)
+
+    def _sunk(self) -> Floats:
+        """By how much `_widen` has sunk the bottom of each node that pressure is limited at: the room for tanks, nothing for junctions."""
+        return np.array([_ROOM_M if name in self.problem.network.tank_index else 0.0 for name in self._nodes])
 
     def _widen(self, i: int) -> tuple[float, float]:
         """Give tank i limits that EPANET never acts on. Returns the range of levels that may be set, in the file's unit and from
         the lowered bottom."""
-        problem, tank, unit = self.problem, self.problem.network.tanks[i], self._length
+        problem, tank, unit = self.problem, self.problem.network.tanks[i], self.project.units.length_m
         # EPANET takes no negative levels: the bottom goes down by the room, all levels up. It needs no volumes from the tank's true shape.
         ceiling = (float(problem.max_level_m[i]) if problem.may_stand_full[i] else max(problem.max_level_m[i], tank.max_level_m) + 0.9 * _ROOM_M) + _ROOM_M
-        self.project.replace_tank(self._tanks[i], (tank.elevation_m - _ROOM_M) / unit, 0.1 * _ROOM_M / unit, ceiling / unit)
+        self.project.replace_tank(self.project.node_index(tank.name), (tank.elevation_m - _ROOM_M) / unit, 0.1 * _ROOM_M / unit, ceiling / unit)
         return 0.1 * _ROOM_M / unit, ceiling / unit
+
+    def _volumes_by_step(self, level_m: Floats | None, otherwise: Floats) -> Floats:
+        return otherwise if level_m is None else np.array([self.volumes(row) for row in level_m])
 
     def volumes(self, level_m: Floats) -> Floats:
         """Volumes (m3) at levels (m), shape (tanks,)."""
@@ -192,183 +191,146 @@ class Simulator:
 
     def watch(self, groups: Sequence[Sequence[int]]) -> None:
         """From now on solves report the least pressure within each group of junctions (the network's indices, none empty)."""
-        network = self.problem.network
-        self._watched = [
-            (
-                np.array([self.project.node_index(network.junctions[i].name) for i in group], np.intp) - 1,
-                np.array([network.junctions[i].elevation_m for i in group]),
-            )
-            for group in groups
-        ]
+        junctions = self.problem.network.junctions
+        members = [i for group in groups for i in group]
+        self._stepper.put("group_start", np.cumsum([0, *(len(g) for g in groups)]))
+        self._stepper.put("group_node", [self.project.node_index(junctions[i].name) for i in members])
+        self._stepper.put("group_ground", [junctions[i].elevation_m for i in members])
+        self._stepper.count("groups", len(groups))
 
-    def _set_pumps(self, on: Bools, speed: Floats) -> None:
-        handle, set_link = self.project.handle, self.project.set_link
-        for j, link in enumerate(self._pumps):
-            wanted = float(speed[j]) if on[j] else 0.0
-            if self._state[j] != wanted:
-                # Both: a status alone would leave the speed of the file, a setting alone a pump that is closed.
-                set_link(handle, link, native.LINK_INITSETTING, wanted if wanted > 0 else 1.0)
-                set_link(handle, link, native.LINK_INITSTATUS, 1.0 if wanted > 0 else 0.0)
-                self._state[j] = wanted
+    # --- solves and steps -------------------------------------------------------------------------------------------
 
-    def _set_step(self, step: int) -> None:
-        if step != self._step:
-            row = self._demands[step]
-            for i, node in self._demand_nodes:
-                self.project.set_demand(node, float(row[i]))
-            self._step = step
+    def solves_at(self, step: Ints, volume: Floats, speed: Floats, choice: Ints) -> Solves:
+        """Solves by row: step (N,), volume (N, tanks), speed (N, pumps; 0 is off), choice of each valve (N, valves)."""
+        inflow, flow, power, delivers, pressure, port_flow, lowest, source, code = self._stepper.solves_at(step, volume, speed, choice)
+        return Solves(inflow, flow, power, delivers > 0, pressure[:, : len(self.floors)], port_flow, lowest, source, code)
+
+    def steps(self, step: Ints, volume: Floats, speed: Floats, choice: Ints) -> Steps:
+        """Planning steps by row, arguments as in solves_at. Many rows are shared with a second EPANET on a thread of its own."""
+        rows = len(step)
+        if rows < _WORTH_SHARING:
+            after, flow, power, drawn, severity, _, _ = self._stepper.steps(step, volume, speed, choice)
+        else:
+            if self._second is None:
+                self._second = Simulator(self.problem)
+            half = rows // 2
+            parts = [(e, np.s_[i:j]) for e, i, j in ((self._stepper, 0, half), (self._second._stepper, half, rows))]
+            with ThreadPoolExecutor(2) as threads:
+                asked = [threads.submit(e.steps, step[at], volume[at], speed[at], choice[at]) for e, at in parts]
+                both = [a.result() for a in asked]
+            after, flow, power, drawn, severity = (np.concatenate([b[i] for b in both]) for i in range(5))
+        return Steps(after, flow, power, self._costs.of(step, power, drawn), drawn, severity @ self._weights, severity[:, _SUPPLY] == 0.0)
 
     def solve(self, step: int, volume: Floats, on: Bools, speed: Floats) -> Solve:
-        """One hydraulic solve with the demand of `step` at tank volumes (m3). `on`, `speed` have shape (pumps,)."""
-        self._set_step(step)
-        self._set_pumps(on, speed)
-        project, handle, set_node = self.project, self.project.handle, self.project.set_node
-        for i, node in enumerate(self._tanks):
-            low, high = self._level_range[i]
-            level = (self.shapes[i].level(float(volume[i])) + _ROOM_M) / self._length
-            if level > high - _FULL_M:
-                level = high  # EPANET shuts the inlet of a tank that may stand full only where its level is not below the maximum at all
-            set_node(handle, node, native.NODE_TANKLEVEL, min(max(level, low), high))
-        warning = project.solve()
-        self.solves += 1
-        if warning >= _ERROR:
-            # No solution at such levels and pumps: nothing moves, nothing is delivered, and `step` reports it.
-            nothing = np.zeros(len(self._pumps))
-            return Solve(
-                np.zeros(len(self._tanks)), nothing, nothing, np.zeros(len(self._pumps), bool), np.zeros(len(self._floor_rows)),
-                np.zeros(len(self._port_rows)), np.zeros(len(self._watched)), warning,
-            )  # fmt: skip
-        inflow = project.node_values(native.NODE_DEMAND)[self._tank_rows] * self._engine_flow
-        pressure, lowest = _NONE, _NONE
-        if len(self._floor_rows) or self._watched:
-            head = project.node_values(native.NODE_HEAD)
-            pressure = head[self._floor_rows] * self._length - self._floor_elevation
-            if self._watched:
-                lowest = np.array([(head[rows] * self._length - ground).min() for rows, ground in self._watched])
-        link_flow = project.link_values(native.LINK_FLOW)
-        flow = link_flow[self._pump_rows] * self._flow
-        port_flow = link_flow[self._port_rows] * self._port_signs
-        power = project.link_values(native.LINK_ENERGY)[self._pump_rows] * 1000.0
-        delivers = ~on | (project.link_values(native.LINK_PUMP_STATE)[self._pump_rows] == native.PUMP_OPEN)
-        return Solve(inflow, flow, power, delivers, pressure, port_flow, lowest, warning)
+        """One hydraulic solve with the demand of `step` at tank volumes (m3), valves at their first choice. `on`, `speed` (pumps,)."""
+        return self.solves_at(np.array([step]), volume[None], np.where(on, speed, 0.0)[None], self._first_choice())[0]
 
     def step(self, step: int, volume: Floats, on: Bools, speed: Floats) -> StepResult:
-        """Run planning step `step` from tank volumes (m3), shape (tanks,), with pumps `on` at `speed`, shape (pumps,)."""
-        problem = self.problem
-        duration, h = int(problem.steps.durations_s[step]), problem.hydraulic_step_s
-        v = np.array(volume, np.float64)
-        flow, energy = np.zeros(len(self._pumps)), np.zeros(len(self._pumps))
-        findings: list[Finding] = []
-        start = int(problem.steps.offsets_s[step])
-        t = 0
-        while t < duration:
-            s = self.solve(step, v, on, speed)
-            self._look(findings, start + t, v, s)
-            dt = min(h - t % h, duration - t)
-            v, dt = self._advance(v, s.inflow, dt)
-            flow += s.flow * dt
-            energy += s.power * dt
-            t += dt
-        self._look_at_levels(findings, start + duration, v)
-        cost = float(energy @ problem.price_per_kwh[step]) / 3.6e6
-        return StepResult(v, flow / duration, energy / duration, cost, tuple(findings), sum(f.severity for f in findings))
+        """Planning step `step` from tank volumes (m3), valves at their first choice, with pumps `on` at `speed`, (pumps,)."""
+        return self.steps(np.array([step]), volume[None], np.where(on, speed, 0.0)[None], self._first_choice())[0]
 
-    def _advance(self, volume: Floats, inflow: Floats, dt: int) -> tuple[Floats, int]:
-        """Volumes after up to `dt` seconds of constant inflow, cut short where a tank reaches a limit; and the seconds gone."""
-        for v, q, low, high in zip(volume.tolist(), inflow.tolist(), self.min_volume.tolist(), self.max_volume.tolist(), strict=True):
-            if q > 0 and v < high:
-                room = (high - v) / q
-            elif q < 0 and v > low:
-                room = (low - v) / q
-            else:
-                continue
-            if room < dt:
-                event = int(room + 0.5)
-                if 0 < event < dt:
-                    dt = event
-        after = volume + inflow * dt
-        filled = (inflow > 0) & (volume < self.max_volume) & (after + inflow >= self.max_volume)
-        drained = (inflow < 0) & (volume > self.min_volume) & (after + inflow <= self.min_volume)
-        after = np.where(filled, self.max_volume, np.where(drained, self.min_volume, after))
-        return after, dt
-
-    def _look(self, findings: list[Finding], at_s: int, volume: Floats, s: Solve) -> None:
-        self._look_at_levels(findings, at_s, volume)
-        network, problem = self.problem.network, self.problem
-        inflow = s.inflow.tolist()
-        for i, tank in enumerate(network.tanks):
-            if abs(q := inflow[i]) < _STILL_M3_PER_S:
-                continue
-            full = q > 0 and self.max_volume[i] - volume[i] <= q and not problem.may_stand_full[i]
-            empty = q < 0 and volume[i] - self.min_volume[i] <= -q
-            if full or empty:
-                size = float(self.max_volume[i] - self.min_volume[i])
-                findings.append(Finding("saturation", tank.name, at_s, q, "m3/s", abs(q) * problem.hydraulic_step_s / size))
-        for node, p, floor in zip(self.floor_nodes, s.pressure.tolist(), self.floors.tolist(), strict=True):
-            if p < floor:
-                findings.append(Finding("pressure", node, at_s, floor - p, "m", (floor - p) / 10.0))
-        cap = problem.max_power_kw
-        if cap is not None and (total := float(s.power.sum()) / 1000.0) > cap:
-            findings.append(Finding("power", "all pumps", at_s, total - cap, "kW", (total - cap) / max(cap, 1.0)))
-        if s.warning in {1, 2, 3, 5, 6} or s.warning >= _ERROR:
-            # Not balanced, unstable, cut off, a valve that cannot deliver, pressure below zero where water is drawn, or no solution at all.
-            findings.append(Finding("supply", "network", at_s, float(s.warning), "EPANET warning", 0.1))
-        if not s.delivers.all():
-            findings.append(Finding("supply", "pumps", at_s, 0.0, "m3/s", 0.05))
-
-    def _look_at_levels(self, findings: list[Finding], at_s: int, volume: Floats) -> None:
-        over, under = volume - self.max_volume, self.min_volume - volume
-        worst = np.maximum(over, under)
-        if worst.max() > _AT_LIMIT_M3:
-            for i, tank in enumerate(self.problem.network.tanks):
-                if worst[i] > _AT_LIMIT_M3:
-                    limit = self.max_volume[i] if over[i] > under[i] else self.min_volume[i]
-                    metres = abs(self.shapes[i].level(float(volume[i])) - self.shapes[i].level(float(limit)))
-                    sign = 1.0 if over[i] > under[i] else -1.0
-                    findings.append(Finding("level", tank.name, at_s, sign * metres, "m", float(worst[i] / (self.max_volume[i] - self.min_volume[i]))))
+    def _first_choice(self) -> Ints:
+        return np.array([[v.initial for v in self.problem.valves]], np.int64).reshape(1, len(self.problem.valves))
 
     def run(self, schedule: PumpSchedule) -> Trajectory:
         """Simulate a whole schedule, with its violations in words. A limit that fails at several instants in a row is one violation."""
         problem = self.problem
-        n = len(problem.steps)
-        volume = np.empty((n + 1, len(self._tanks)))
-        flow, power = np.empty((n, len(self._pumps))), np.empty((n, len(self._pumps)))
+        n, valves = len(problem.steps), len(problem.valves)
+        pumps, tanks = len(problem.network.pumps), len(problem.network.tanks)
+        speed = np.where(schedule.on, schedule.speed, 0.0)
+        choice = schedule.valve_choice if valves else np.zeros((n, 0), np.int64)
+        volume = np.empty((n + 1, tanks))
+        flow, power = np.empty((n, pumps)), np.empty((n, pumps))
+        source, pressure = np.empty((n, len(problem.sources))), np.empty((n, len(self._nodes)))
         volume[0] = self.volumes(problem.initial_level_m)
-        cost = 0.0
         findings: list[Finding] = []
+        trace = np.empty((_FEW_SOLVES, 2 + 2 * tanks + len(self._nodes) + len(self._links) + 3 * pumps + len(problem.sources)))
         for k in range(n):
-            r = self.step(k, volume[k], schedule.on[k], schedule.speed[k])
-            volume[k + 1], flow[k], power[k] = r.volume, r.flow, r.power
-            cost += r.cost
-            findings.extend(r.findings)
+            after, q, w, drawn, _, least, records = self._stepper.steps([k], volume[k][None], speed[k][None], choice[k][None], trace=trace)
+            volume[k + 1], flow[k], power[k], source[k], pressure[k] = after[0], q[0], w[0], drawn[0], least[0]
+            for record in trace[:records]:
+                findings.extend(self._look(k, record))
+            findings.extend(self._look_at_levels(k, int(problem.steps.offsets_s[k + 1]), volume[k + 1]))
         level = np.array([self.levels(v) for v in volume])
+        bill = bill_of(problem, schedule, power, source, volume[-1] - volume[0])
         return Trajectory(
             level_m=level,
             flow_m3_per_s=flow,
             power_w=power,
-            cost=cost,
+            pressure_m=pressure[:, : len(self.floors)],
+            source_m3=source,
+            bill=bill,
             energy_kwh=float((power.sum(axis=1) * problem.steps.hours).sum() / 1000.0),
-            violations=describe(findings, problem, problem.hydraulic_step_s) + self._of_the_whole(schedule, level[-1]),
+            violations=describe(findings, problem, problem.hydraulic_step_s)
+            + operation_violations(problem, schedule)
+            + result_violations(problem, level[-1], source, bill),
         )
 
-    def _of_the_whole(self, schedule: PumpSchedule, final_level: Floats) -> tuple[Violation, ...]:
-        problem, found = self.problem, []
-        end_s = int(problem.steps.offsets_s[-1])
-        for i, tank in enumerate(problem.network.tanks):
-            missing = float(problem.end_level_m[i] - final_level[i])
-            if missing > 1e-9:
-                text = f"tank {tank.name} ends {missing:.3f} m below the {problem.end_level_m[i]:.3f} m asked for"
-                found.append(Violation(limit="end level", element=tank.name, at_s=end_s, amount=missing, unit="m", text=text))
-        starts = schedule.starts(problem.count_starts, problem.initial_on)
-        for j, pump in enumerate(problem.network.pumps):
-            more = int(starts[j] - problem.max_starts[j])
-            if more > 0:
-                text = f"pump {pump.name} starts {starts[j]} times, {more} more than the {problem.max_starts[j]} allowed"
-                found.append(Violation(limit="starts", element=pump.name, at_s=None, amount=float(more), unit="starts", text=text))
-            barred = schedule.on[:, j] & ~problem.available[:, j]
-            if barred.any():
-                k = int(np.argmax(barred))
-                hours = float(problem.steps.hours[barred].sum())
-                text = f"pump {pump.name} runs {hours:.2f} h while it is not available"
-                found.append(Violation(limit="availability", element=pump.name, at_s=int(problem.steps.offsets_s[k]), amount=hours, unit="h", text=text))
-        return tuple(found)
+    # --- what is amiss, in detail: the counterpart of `look` in steps.c -----------------------------------------------
+
+    def _look(self, k: int, record: Floats) -> Iterator[Finding]:
+        problem, network = self.problem, self.problem.network
+        tanks, pumps = len(network.tanks), len(network.pumps)
+        at_s = int(problem.steps.offsets_s[k] + record[0])
+        warning = int(record[1])
+        parts = np.split(record[2:], np.cumsum([tanks, tanks, len(self._nodes), len(self._links), pumps, pumps, pumps]))
+        volume, inflow, pressure, link_flow, _, power_kw, delivers, source = parts
+        yield from self._look_at_levels(k, at_s, volume)
+        for i, tank in enumerate(network.tanks):
+            q = float(inflow[i])
+            if abs(q) < _STILL_M3_PER_S:
+                continue
+            full = q > 0 and self.max_volume[i] - volume[i] <= q and not problem.may_stand_full[i]
+            empty = q < 0 and volume[i] - self.min_volume[i] <= -q
+            if full or empty:
+                yield Finding("saturation", tank.name, at_s, abs(q), "m3/s", bool(q > 0))
+        for name, p, floor, ceiling in zip(self._nodes, pressure.tolist(), self._floor.tolist(), self._ceiling.tolist(), strict=True):
+            if p < floor:
+                yield Finding("pressure", name, at_s, floor - p, "m", False, floor)
+            if p > ceiling:
+                yield Finding("pressure", name, at_s, p - ceiling, "m", True, ceiling)
+        for name, q, (least, most) in zip(self._links, link_flow.tolist(), self._flow_limits.tolist(), strict=True):
+            if q < least - _STILL_M3_PER_S:
+                yield Finding("flow", name, at_s, least - q, "m3/s", False, least)
+            if q > most + _STILL_M3_PER_S:
+                yield Finding("flow", name, at_s, q - most, "m3/s", True, most)
+        for s, q, most in zip(problem.sources, source.tolist(), self._most_source.tolist(), strict=True):
+            if q > most + _STILL_M3_PER_S:
+                yield Finding("source", s.reservoir, at_s, q - most, "m3/s", True, most)
+        for name, cap, members in self._caps:
+            total = float(power_kw[list(members)].sum())
+            if total > cap:
+                yield Finding("power", name, at_s, total - cap, "kW", True, cap)
+        if warning in {1, 2, 3, 5, 6} or warning >= 100:
+            # Not balanced, unstable, cut off, a valve that cannot deliver, pressure below zero where water is drawn, or no solution at all.
+            yield Finding("supply", "network", at_s, float(warning), "EPANET warning")
+        if not delivers.all():
+            yield Finding("supply", "pumps", at_s, 0.0, "m3/s")
+
+    def _look_at_levels(self, k: int, at_s: int, volume: Floats) -> Iterator[Finding]:
+        limits = (("level", self.min_volume, self.max_volume), ("reserve", self.reserve[k], self.reserve_most[k]))
+        for limit, least, most in limits:
+            if (np.maximum(volume - most, least - volume) <= _AT_LIMIT_M3).all():
+                continue
+            for i, tank in enumerate(self.problem.network.tanks):
+                over, under = float(volume[i] - most[i]), float(least[i] - volume[i])
+                if max(over, under) > _AT_LIMIT_M3:
+                    at_limit = self.shapes[i].level(float(most[i] if over > under else least[i]))
+                    yield Finding(limit, tank.name, at_s, abs(self.shapes[i].level(float(volume[i])) - at_limit), "m", over > under, at_limit)
+
+
+def _power_caps(problem: PumpingProblem) -> list[tuple[str, float, frozenset[int]]]:
+    """Limits of power: whose, kW, which pumps."""
+    caps = [(f"the pumps of meter {m.name}", m.max_power_kw, frozenset(m.pumps.tolist())) for m in metered(problem) if m.max_power_kw is not None]
+    if problem.max_power_kw is not None:
+        caps.append(("all pumps", problem.max_power_kw, frozenset(range(len(problem.network.pumps)))))
+    return caps
+
+
+def _choice(valve: ControllableValve, index: int, project: native.Project, kind: str) -> tuple[int, float]:
+    """Status (0 closed, 1 open, 2 by its setting) and setting in the file's unit of a valve's choice."""
+    choice = valve.choices[index]
+    if isinstance(choice, str):
+        return (1 if choice == "open" else 0), 0.0
+    unit = project.units.flow_m3_per_s if kind == "fcv" else project.pressure_m if kind in {"prv", "psv", "pbv"} else 1.0
+    return 2, choice / unit

@@ -1,14 +1,20 @@
 """Pump scheduling: from a problem to a schedule, a bound on what any schedule can cost, and reasons.
 
-Read problem.py (what is asked, prepared), plant.py (the plant as the search sees it), surface.py and reach.py (what EPANET would say, and
-where levels can be), models.py and bound.py (what no schedule can beat), search.py and improve.py (finding a good one), assignment.py (which of the
-identical pumps), verify.py (the bound against what was simulated), certificate.py, reasons.py, rules.py (the lowest rung: level switches); solve.py puts them in order.
+solve.py puts the work in order. Two searches share problem.py (what is asked, prepared), plant.py (the plant as they see it), reach.py (where levels can
+be) and assignment.py (which of the identical pumps):
+
+- exact.py, where few configurations act: joint.py (those), volume_models.py and volume_bound.py (what no schedule can beat, by dynamic programming).
+- broad.py, for any plant: surface.py (what EPANET would say), models.py and bound.py (a linear relaxation), verify.py (that against what was simulated),
+  search.py and improve.py.
+
+certificate.py says what is proved, reasons.py why a pump is switched, rules.py what level switches would do (the lowest rung), progress.py how far it is.
 May import domain and hydraulics. Knows no database, clock, environment or network; uses no randomness but from its seed.
 """
 
 from levada.schedule.problem import Work
+from levada.schedule.progress import Progress
 from levada.schedule.reasons import SwitchReason
 from levada.schedule.rules import follow_rules
-from levada.schedule.solve import Solution, solve
+from levada.schedule.solve import Solution, explain_schedule, solve
 
-__all__ = ["Solution", "SwitchReason", "Work", "follow_rules", "solve"]
+__all__ = ["Progress", "Solution", "SwitchReason", "Work", "explain_schedule", "follow_rules", "solve"]

@@ -7,9 +7,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from levada.schedule.plant import Ints
+from levada.domain.pumping import PumpSchedule
+from levada.domain.series import Floats
+from levada.schedule.plant import Ints, Plant
 
-__all__ = ["assign"]
+__all__ = ["Fits", "assign", "to_pumps"]
 
 _MOST_STATES = 20_000
 
@@ -86,3 +88,54 @@ def _undominated(layer: dict[_State, _State]) -> dict[_State, _State]:
         if len(kept) >= _MOST_STATES:
             break
     return kept
+
+
+class Fits:
+    """Whether counts (n, classes) can be assigned to pumps within their start limits; remembered by class."""
+
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+        self._known: dict[tuple[int, bytes], bool] = {}
+
+    def __call__(self, counts: Ints) -> bool:
+        problem, n = self.plant.problem, self.plant.n
+        for c, cls in enumerate(self.plant.classes):
+            own = list(cls.pumps)
+            if (problem.max_starts[own] * 2 >= n).all() and problem.available[:, own].all():
+                continue
+            key = (c, counts[:, c].tobytes())
+            if key not in self._known:
+                self._known[key] = self._assign(c, counts[:, c]) is not None
+            if not self._known[key]:
+                return False
+        return True
+
+    def _assign(self, c: int, counts: Ints) -> object | None:
+        problem, own = self.plant.problem, list(self.plant.classes[c].pumps)
+        return assign(counts, problem.available[:, own], problem.max_starts[own], problem.initial_on[own], periodic=problem.count_starts == "periodic")
+
+
+def to_pumps(plant: Plant, counts: Ints, speeds: Floats, choices: Ints | None = None) -> PumpSchedule:
+    """Choose which of the identical pumps run, within their start limits; where that cannot be, with the limits raised by as little as works.
+
+    counts, speeds (n, classes); choices (n, valves), the first choice where None.
+    """
+    problem = plant.problem
+    on = np.zeros((plant.n, plant.pumps), bool)
+    speed: Floats = np.zeros((plant.n, plant.pumps))
+    for c, cls in enumerate(plant.classes):
+        own = list(cls.pumps)
+        found = None
+        for more in range(plant.n + 1):
+            found = assign(
+                np.minimum(counts[:, c], plant.available[:, c]), problem.available[:, own], problem.max_starts[own] + more, problem.initial_on[own],
+                periodic=problem.count_starts == "periodic",
+            )  # fmt: skip
+            if found is not None:
+                break
+        assert found is not None
+        on[:, own] = found
+        speed[:, own] = np.where(found, speeds[:, [c]], 0.0)
+    if choices is None:
+        choices = np.repeat(plant.first_choice, plant.n, axis=0)
+    return PumpSchedule(on=on, speed=speed, valve_choice=choices)

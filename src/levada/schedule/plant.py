@@ -6,13 +6,16 @@ matter to the hydraulics and is settled last (assignment.py).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from levada.domain.pumping import PumpingProblem
 from levada.domain.series import Floats
-from levada.hydraulics.simulate import Simulator, Solve, StepResult
-from levada.schedule.problem import Component, PumpClass, availability, components_of, pump_classes
+from levada.hydraulics.engine import Engine, Solve, StepResult
+from levada.hydraulics.simulate import Simulator
+from levada.schedule.problem import Component, PumpClass, availability, components_of, forced, pump_classes
 
 __all__ = ["Ints", "Plant"]
 
@@ -25,9 +28,9 @@ class Plant:
     x = (volume - volume at min_level) / (volume at max_level - volume at min_level), shape (tanks,).
     """
 
-    def __init__(self, problem: PumpingProblem) -> None:
+    def __init__(self, problem: PumpingProblem, engine: Callable[[PumpingProblem], Engine] = Simulator) -> None:
         self.problem = problem
-        self.simulator = Simulator(problem)
+        self.simulator = engine(problem)
         self.classes: tuple[PumpClass, ...] = pump_classes(problem)
         self.components: tuple[Component, ...] = components_of(problem, self.classes, self.simulator.floor_nodes)
         if not all(c.is_complete for c in self.components):
@@ -35,6 +38,8 @@ class Plant:
             self.classes = pump_classes(problem, speed_bins=1)
             self.components = components_of(problem, self.classes, self.simulator.floor_nodes)
         self.available: Ints = availability(problem, self.classes)
+        self.forced: Ints = forced(problem, self.classes)
+        self.top_speed: Floats = np.array([c.bins[-1][1] for c in self.classes])
         self.span: Floats = self.simulator.max_volume - self.simulator.min_volume
         self.x0 = self.state(self.simulator.volumes(problem.initial_level_m))
         self.x_end = self.state(self.simulator.end_volume)
@@ -43,6 +48,7 @@ class Plant:
         # Level in metres spanned by x from 0 to 1; exact for cylinders, the mean slope for other shapes.
         self.rise_m: Floats = problem.max_level_m - problem.min_level_m
         self.floor_m = np.array([t.elevation_m for t in problem.network.tanks]) + problem.min_level_m
+        self.x_least, self.x_most = self._limits()
         self._remembered: dict[tuple[int, bytes, bytes, bytes], StepResult] = {}
         network = problem.network
         self.watched = []
@@ -59,12 +65,38 @@ class Plant:
         self.class_starts: Ints = np.array([int(problem.max_starts[list(c.pumps)].sum()) for c in self.classes])
         self.initial_count: Ints = np.array([int(problem.initial_on[list(c.pumps)].sum()) for c in self.classes])
         self.pumps = len(network.pumps)
+        self.first_choice: Ints = np.array([[v.initial for v in problem.valves]], np.int64).reshape(1, len(problem.valves))
 
     def state(self, volume: Floats) -> Floats:
         return (volume - self.simulator.min_volume) / self.span
 
     def volume(self, x: Floats) -> Floats:
         return self.simulator.min_volume + x * self.span
+
+    def _limits(self) -> tuple[Floats, Floats]:
+        """Least and greatest state at each instant, (n + 1, tanks): limits, reserves, and at the end what is asked there."""
+        problem, n = self.problem, len(self.problem.steps)
+        least, most = np.tile(np.minimum(0.0, self.x0), (n + 1, 1)), np.tile(np.maximum(1.0, self.x0), (n + 1, 1))
+        # A reserve holds at the solves of its step, so at the step's start; the last one at the end too.
+        if problem.reserve_level_m is not None:
+            reserve = np.array([self.state(self.simulator.volumes(row)) for row in problem.reserve_level_m])
+            least = np.maximum(least, np.vstack([reserve, reserve[-1]]))
+        if problem.ceiling_level_m is not None:
+            ceiling = np.array([self.state(self.simulator.volumes(row)) for row in problem.ceiling_level_m])
+            most = np.minimum(most, np.vstack([ceiling, ceiling[-1]]))
+        least[n] = np.maximum(least[n], self.x_end)
+        if problem.end_level_max_m is not None:
+            most[n] = np.minimum(most[n], self.state(self.simulator.volumes(problem.end_level_max_m)))
+        least[0] = most[0] = self.x0
+        return least, most
+
+    def heads(self, volume: Floats) -> Floats:
+        """Heads (N, tanks), m, at volumes (N, tanks): by x, so exact for cylinders, and the inverse of volumes_at for all."""
+        return np.asarray(self.floor_m + self.rise_m * self.state(volume), np.float64)
+
+    def volumes_at(self, head_m: Floats) -> Floats:
+        """Volumes (N, tanks), m3, at heads (N, tanks): the inverse of heads."""
+        return self.volume((head_m - self.floor_m) / self.rise_m)
 
     def pumps_on(self, step: int, counts: Ints, speeds: Floats) -> tuple[NDArray[np.bool_], Floats]:
         """Any assignment of an action to pumps: the first available ones of each class. Shapes (classes,) to (pumps,)."""
@@ -81,7 +113,7 @@ class Plant:
         key = (step, volume.tobytes(), counts.tobytes(), speeds.tobytes())
         if (found := self._remembered.get(key)) is None:
             on, speed = self.pumps_on(step, counts, speeds)
-            found = self.simulator.step(step, volume, on, speed)
+            found = self.simulator.steps(np.array([step]), volume[None], np.where(on, speed, 0.0)[None], self.first_choice)[0]
             if len(self._remembered) > 200_000:
                 self._remembered.clear()
             self._remembered[key] = found
@@ -92,10 +124,10 @@ class Plant:
         clean = {(0, self.simulator.volumes(self.problem.initial_level_m).tobytes())}
         found = []
         for (k, v, c, s), r in sorted(self._remembered.items(), key=lambda item: item[0][0]):
-            if not r.findings and (k, v) in clean:
+            if r.severity == 0.0 and (k, v) in clean:
                 clean.add((k + 1, r.volume.tobytes()))
                 found.append((k, np.frombuffer(v), np.frombuffer(c, np.int64), np.frombuffer(s), r))
         return found
 
     def solve(self, step: int, x: Floats, on: NDArray[np.bool_], speed: Floats) -> Solve:
-        return self.simulator.solve(step, self.volume(x), on, speed)
+        return self.simulator.solves_at(np.array([step]), self.volume(x)[None], np.where(on, speed, 0.0)[None], self.first_choice)[0]

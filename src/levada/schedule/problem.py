@@ -22,13 +22,21 @@ from numpy.typing import NDArray
 from levada.domain.errors import ProblemError
 from levada.domain.pumping import PumpingProblem
 
-__all__ = ["Component", "Configuration", "PumpClass", "Work", "availability", "check", "components_of", "pump_classes"]
+__all__ = ["Component", "Configuration", "PumpClass", "Work", "availability", "check", "components_of", "forced", "pump_classes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """How much deterministic work a solve may spend. Seconds never count: the same problem and work give the same bytes."""
 
+    gap: float = 0.002
+    """Once cost and bound of the exact search are this near to each other, as a share of the cost, the broad search is not asked."""
+    exact_points: int = 60
+    """States drawn for each step, group and configuration of the exact search's models, twice: to fit and to measure."""
+    exact_cells: int = 60_000
+    """Cells of stored volume in the exact search's bound, over all steps."""
+    exact_solves: int = 1_500_000
+    """Hydraulic solves that the exact search may spend."""
     fit_samples: int = 24
     """EPANET samples per configuration and group of steps for the response surfaces, above their number of coefficients."""
     audit_samples: int = 3000
@@ -195,3 +203,10 @@ def check(problem: PumpingProblem) -> None:
 def availability(problem: PumpingProblem, classes: tuple[PumpClass, ...]) -> NDArray[np.int64]:
     """How many pumps of each class may run, shape (n, classes)."""
     return np.stack([problem.available[:, list(c.pumps)].sum(axis=1) for c in classes], axis=1).astype(np.int64)
+
+
+def forced(problem: PumpingProblem, classes: tuple[PumpClass, ...]) -> NDArray[np.int64]:
+    """How many pumps of each class must run, shape (n, classes)."""
+    if problem.forced_on is None:
+        return np.zeros((len(problem.steps), len(classes)), np.int64)
+    return np.stack([problem.forced_on[:, list(c.pumps)].sum(axis=1) for c in classes], axis=1).astype(np.int64)

@@ -45,15 +45,16 @@ class Zone:
         """Random levels (count, tanks) inside, corners and edges favoured."""
         size = len(self.d)
         y = np.zeros((count, size))
-        for r in range(count):
+        blocks = np.array_split(np.arange(count), min(count, 8))
+        for rows in blocks:
             known = [0]
-            for i in rng.permutation(np.arange(1, size)):
-                high = min(y[r, j] + self.d[i, j] for j in known)
-                low = max(y[r, j] - self.d[j, i] for j in known)
-                u = rng.random()
-                share = 0.0 if u < 0.25 else 1.0 if u > 0.75 else rng.random()
-                y[r, i] = low + share * max(high - low, 0.0)
-                known.append(int(i))
+            for i in rng.permutation(np.arange(1, size)).tolist():
+                high = (y[rows][:, known] + self.d[i, known]).min(axis=1)
+                low = (y[rows][:, known] - self.d[known, i]).max(axis=1)
+                u = rng.random(len(rows))
+                share = np.where(u < 0.25, 0.0, np.where(u > 0.75, 1.0, rng.random(len(rows))))
+                y[rows, i] = low + share * np.maximum(high - low, 0.0)
+                known.append(i)
         return y[:, 1:]
 
     def vertices(self, tanks: tuple[int, ...]) -> Floats:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from levada.domain.pumping import PumpingProblem, PumpSchedule
 from levada.domain.series import Floats
+from levada.hydraulics.engine import Engine
+from levada.hydraulics.simulate import Simulator
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import check
 
@@ -15,7 +19,7 @@ _MARKS = ((0.35, 0.85), (0.5, 0.9), (0.65, 0.95), (0.2, 0.7), (0.8, 0.98))
 """Pairs of marks, as shares of the range between a tank's limits: on below the first, off above the second."""
 
 
-def follow_rules(problem: PumpingProblem) -> PumpSchedule:
+def follow_rules(problem: PumpingProblem, engine: Callable[[PumpingProblem], Engine] = Simulator) -> PumpSchedule:
     """The schedule that level switches would give, simulated step by step from the initial levels.
 
     Each pump watches the tank that it fills most (found by one solve with it and one without). It goes on when that tank is below the low mark
@@ -25,7 +29,7 @@ def follow_rules(problem: PumpingProblem) -> PumpSchedule:
     Raises ProblemError as `solve` does.
     """
     check(problem)
-    plant = Plant(problem)
+    plant = Plant(problem, engine)
     watched = watched_tanks(plant)
     best: tuple[float, float] | None = None
     chosen: PumpSchedule | None = None
@@ -73,7 +77,7 @@ def _run(plant: Plant, watched: Ints, low: float, high: float) -> tuple[PumpSche
                 starts[j] += 1
             state[j] &= bool(problem.available[k, j])
         on[k] = state
-        result = plant.simulator.step(k, volume, state, np.where(state, fastest, 0.0))
+        result = plant.simulator.steps(np.array([k]), volume[None], np.where(state, fastest, 0.0)[None], plant.first_choice)[0]
         volume, cost, severity = result.volume, cost + result.cost, severity + result.severity
     severity += float(np.maximum(plant.x_end - plant.state(volume), 0.0).sum())
     return PumpSchedule(on=on, speed=np.where(on, fastest, 0.0)), severity, cost

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from levada.domain.series import Floats
-from levada.hydraulics.simulate import Solve
+from levada.hydraulics.engine import Solve
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Component
 

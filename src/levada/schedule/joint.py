@@ -1,0 +1,52 @@
+"""Joint configurations: what all pumps and valves of the plant do at once, where there are few enough to list them."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from levada.domain.series import Floats
+from levada.schedule.plant import Ints, Plant
+
+__all__ = ["JointConfigurations"]
+
+
+class JointConfigurations:
+    """All products of counts of fixed-speed classes.
+
+    `counts` (J, classes), `choices` (J, valves), `ready` (n, J): which may be in each step.
+    """
+
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+        ranges = [range(len(c.pumps) + 1) for c in plant.classes]
+        self.counts: Ints = np.array(list(product(*ranges)), np.int64).reshape(-1, len(plant.classes))
+        self.choices: Ints = np.repeat(np.array([[v.initial for v in plant.problem.valves]], np.int64).reshape(1, -1), len(self.counts), axis=0)
+        available = (self.counts[None] <= plant.available[:, None, :]).all(axis=2)
+        self.ready: NDArray[np.bool_] = available & (self.counts[None] >= plant.forced[:, None, :]).all(axis=2)
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def speeds_at(self, k: int, c: Ints) -> Floats:
+        """Speeds (N, pumps) of configurations (N,) in step k: the first available pumps of each class."""
+        plant = self.plant
+        table = np.zeros((len(self.counts), plant.pumps))
+        for j, counts in enumerate(self.counts):
+            if self.ready[k, j]:
+                table[j] = plant.pumps_on(k, counts, plant.top_speed)[1]
+        return table[c]
+
+    def groups(self, most: int = 5) -> Ints:
+        """Group of each configuration, (J,): by how many pumps run, for want of a better guess of where it leads; each by itself if they are few."""
+        if len(self.counts) <= most:
+            return np.arange(len(self.counts))
+        total = self.counts.sum(axis=1)
+        edges = np.unique(np.quantile(total, np.linspace(0, 1, most + 1)[1:-1], method="nearest"))
+        return np.searchsorted(edges, total, side="left").astype(np.int64)
+
+    def index_of(self, counts: Ints) -> int:
+        """Place of the configuration with these counts."""
+        return int(np.flatnonzero((self.counts == counts).all(axis=1))[0])
