@@ -5,12 +5,12 @@ PYTHON ?= $(shell for p in python3.11 python3; do command -v $$p >/dev/null && e
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo clean-demo test lint types layers unit system browser bench lock reference clean
+.PHONY: help setup dev demo clean-demo test lint types layers unit system browser bench bench-schedule lock reference clean
 
 help: ## what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(VENV)/.installed: requirements.lock pyproject.toml tools/bootstrap.py
+$(VENV)/.installed: requirements.lock pyproject.toml tools/bootstrap.py tools/compile.py $(shell find src -name '*.c')
 	@$(PYTHON) tools/bootstrap.py $(VENV) requirements.lock
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 	@$(PYTHON) tools/bootstrap.py $(VENV) requirements-dev.lock --stamp .installed-dev
@@ -38,6 +38,8 @@ browser: ## Chromium for the page tests, where it is missing and may be installe
 test: dev browser lint types layers ## everything that must hold
 	@$(BIN)/pytest
 
+bench-schedule: dev ## schedules and bounds beside published ones, with plots in build/plots
+	@$(BIN)/python -m benchmarks.schedule --plots build/plots
 bench: dev ## what we claim, beside peers and published results
 	@$(BIN)/python -m benchmarks
 reference: dev ## write docs/reference from the code

@@ -2,7 +2,7 @@
 
     python3 tools/bootstrap.py .venv requirements.lock [--stamp .installed-dev]
 
-Every package is pinned with its SHA-256; nothing is built from source. A stamp file is written last, so that an
+Every package is pinned with its SHA-256 and none is built from source; Levada's own C sources are compiled (tools/compile.py). A stamp file is written last, so that an
 interrupted set-up is taken up again by the next call.
 """
 
@@ -90,6 +90,13 @@ def openmp(python: Path, environment: Path) -> None:
         fail(f"the OpenMP run-time cannot be loaded: {again.stderr.strip().splitlines()[-1:]}", "on Debian install libgomp1 (apt-get install libgomp1)")
 
 
+def compile_c(python: Path) -> None:
+    """What is written in C, once, now: never in a worker's first run."""
+    done = subprocess.run([python, str(Path(__file__).with_name("compile.py"))], check=False)
+    if done.returncode != 0:
+        fail("the C sources could not be compiled", "see the compiler's message above; any C compiler called cc, or named by CC, will do")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("environment", type=Path)
@@ -104,6 +111,7 @@ def main() -> None:
         install(python, args.lock)
         put_on_path(python)
         openmp(python, args.environment)
+        compile_c(python)
     except subprocess.CalledProcessError as e:
         fail(f"pip could not install {args.lock} (exit {e.returncode})", "see its message above; call make again to go on")
     (args.environment / args.stamp).touch()

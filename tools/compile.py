@@ -1,4 +1,4 @@
-"""Compile what is written in C: each .c of src/levada to a .so beside it.
+"""Compile what is written in C: each .c of src/levada to a .compiled beside it.
 
     .venv/bin/python tools/compile.py
 
@@ -25,7 +25,6 @@ def compiler(there: Path) -> tuple[list[str], dict[str, str]]:
     if cc := shutil.which(os.environ.get("CC", "cc")):
         return [cc], {}
     print("set-up: the system has no C compiler; taking one from a wheel", flush=True)
-    sys.path.insert(0, str(Path(__file__).parent))
     from bootstrap import install
 
     install(Path(sys.executable), _ROOT / "requirements-compiler.lock", "--target", str(there / "compiler"))
@@ -39,13 +38,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as there:
         command, extra = compiler(Path(there))
         for source in sorted((_ROOT / "src" / "levada").rglob("*.c")):
-            made = source.with_name(f".{source.stem}-{os.getpid()}.so")
+            made = source.with_name(f".{source.stem}-{os.getpid()}.compiled")
             done = subprocess.run([*command, *_OPTIONS, *undefined, "-o", str(made), str(source), "-lm"], env=os.environ | extra, check=False)
             if done.returncode != 0:
                 print(f"set-up: {' '.join(command)} could not compile {source} (exit {done.returncode})", file=sys.stderr)
                 made.unlink(missing_ok=True)
                 return 1
-            made.replace(source.with_suffix(".so"))
+            made.replace(source.with_suffix(".compiled"))
     return 0
 
 

@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ONLY_FILES_OF = ["wntr"]
 # The wheel whose copy of the OpenMP run-time serves where the system has none; see tools/bootstrap.py.
 OPENMP_FROM = ["scikit-learn"]
+# The wheel whose C compiler serves where the system has none; see tools/compile.py.
+COMPILER = ["ziglang"]
 
 
 def compile_lock(requirements: list[str], out: Path, *extra: str) -> None:
@@ -39,6 +41,7 @@ def main() -> None:
         compile_lock(ONLY_FILES_OF, Path(only.name), "--no-deps")
         lock.write_text(lock.read_text() + Path(only.name).read_text())
     compile_lock(OPENMP_FROM, ROOT / "requirements-openmp.lock", "--no-deps")
+    compile_lock(COMPILER, ROOT / "requirements-compiler.lock", "--no-deps")
     compile_lock([*run, *dev], dev_lock, "--constraint", str(lock))
 
 

@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "src"))
 def commands() -> str:
     from levada.cli import cli
 
-    lines = ["# Commands", "", "Made from the code by `make reference`. Exit codes: 0 done, 1 the answer is no, 2 asked wrongly.", ""]
+    lines = ["# Commands", "", "Made from the code by `make reference`. Exit codes: 0 done, 1 the answer is no, 2 asked wrongly, 3 a limit does not hold.", ""]
 
     def walk(command: click.Command, path: str) -> None:
         if command.hidden:
@@ -118,8 +118,11 @@ PAGES = {"commands.md": commands, "settings.md": settings, "errors.md": errors, 
 def main() -> int:
     stale = []
     OUT.mkdir(parents=True, exist_ok=True)
-    for name, make in PAGES.items():
-        text = make().rstrip() + "\n"
+    from levada.cases.reference import reference
+
+    pages = {name: make() for name, make in PAGES.items()} | reference()
+    for name, page in pages.items():
+        text = page.rstrip() + "\n"
         path = OUT / name
         if not path.exists() or path.read_text() != text:
             stale.append(name)

@@ -1,7 +1,7 @@
 """The `levada` command: one function a command.
 
-A command calls one thing of the product, prints a table or `--json`, and exits 0 (yes, done), 1 (the answer is no) or
-2 (asked wrongly). Errors that a person can mend go to stderr in words, without a traceback.
+A command calls one thing of the product, prints a table or `--json`, and exits 0 (yes, done), 1 (the answer is no),
+2 (asked wrongly) or 3 (a limit does not hold). Errors that a person can mend go to stderr in words, without a traceback.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from levada import __version__
+from levada import __version__, cli_schedule
 from levada.domain.errors import LevadaError
 from levada.serve import Settings
 from levada.telemetry.log import configure_logs
@@ -52,6 +52,7 @@ def cli() -> None:
     Try it:             levada demo run
     Run all of it:      levada serve
     Put a utility in:   levada tenant apply FOLDER
+    Plan one case:      levada schedule FOLDER
     How does it stand:  levada status
 
     Where data lives and which ports are used is said by the environment; see `levada serve --help`.
@@ -501,6 +502,10 @@ def demo_customer(tenant_id: str) -> None:
     from levada.demonstration import run_demo_customer
 
     asyncio.run(run_demo_customer(tenant_id, os.environ))
+
+
+for command in (cli_schedule.schedule, cli_schedule.audit, cli_schedule.explain):
+    cli.add_command(command)
 
 
 def main(args: list[str] | None = None) -> int:

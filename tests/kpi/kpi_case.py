@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from levada.domain.billing import bill_of
 from levada.domain.network import Junction, Network, Pump, Tank
 from levada.domain.pumping import PumpingProblem, PumpSchedule, Trajectory
 from levada.domain.series import Floats
@@ -64,13 +66,16 @@ def trajectory(asked: PumpingProblem, *, level_m: Floats | None = None, power_w:
     on = schedule().on.astype(float)
     power = 10_000 * on if power_w is None else power_w
     n = len(asked.steps)
+    bill = bill_of(asked, schedule(), power, np.zeros((n, 0)), np.zeros(1))
+    if "cost" in changes:
+        bill = replace(bill, energy=np.array([[changes.pop("cost")]]))
     fields: dict[str, Any] = {
         "level_m": np.array([[2.0], [2.36], [2.0], [3.08], [2.5]]) if level_m is None else level_m,
         "flow_m3_per_s": 0.02 * on if flow is None else flow,
         "power_w": power,
         "pressure_m": np.zeros((n, 0)),
         "source_m3": np.zeros((n, 0)),
-        "bill": bill_of(asked, schedule(), power, np.zeros((n, 0)), np.zeros(1)),
+        "bill": bill,
         "energy_kwh": float((power / 1000 * asked.steps.hours[:, None]).sum()),
         "violations": (),
     }

@@ -88,7 +88,7 @@ def best_by_trying_all(problem: PumpingProblem) -> tuple[float, PumpSchedule] | 
             if key not in known:
                 known[key] = simulator.step(k, volume, schedule.on[k], schedule.speed[k])
             step = known[key]
-            if step.findings:  # type: ignore[attr-defined]
+            if step.severity > 0:  # type: ignore[attr-defined]
                 break
             volume, cost = step.volume, cost + step.cost  # type: ignore[attr-defined]
         else:

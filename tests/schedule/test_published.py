@@ -1,8 +1,8 @@
 """The public case with proved optima: ours must come close, be accepted by the audit, and no bound may exceed a proved optimum."""
 
 import pytest
-from benchmarks import anytown_modified
 
+from benchmarks import anytown_modified
 from levada.hydraulics.audit import audit
 from levada.schedule import solve
 

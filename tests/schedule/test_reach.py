@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.schedule.small_networks import Small
 
+from levada.schedule.broad import learn
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
 from levada.schedule.reach import Zone
-from levada.schedule.broad import learn
 from levada.schedule.surface import Sampler
 
 
@@ -44,7 +44,7 @@ def test_every_state_that_a_random_schedule_reaches_within_the_limits_is_in_the_
         for k in range(plant.n):
             counts = np.array([rng.integers(0, len(c.pumps) + 1) for c in plant.classes])
             result = plant.step(k, volume, counts, np.ones(len(plant.classes)))
-            if result.findings:
+            if result.severity > 0:
                 break
             volume = result.volume
             y = np.concatenate([[0.0], plant.floor_m + plant.rise_m * plant.state(volume)])

@@ -63,11 +63,11 @@ def metered(problem: PumpingProblem) -> tuple[MeterTerms, ...]:
     n, index = len(problem.steps), problem.network.pump_index
     found = []
     for m in problem.meters:
-        places = np.array([index[name] for name in m.pumps], np.intp)
+        own = np.array([index[name] for name in m.pumps], np.intp)
         found.append(MeterTerms(
             name=m.name,
-            pumps=places,
-            price_per_kwh=problem.price_per_kwh[:, places[0]] if len(places) else np.zeros(n),
+            pumps=own,
+            price_per_kwh=problem.price_per_kwh[:, own[0]] if len(own) else np.zeros(n),
             own_power_kw=np.zeros(n) if m.own_power_kw is None else m.own_power_kw,
             export_price_per_kwh=np.zeros(n) if m.export_price_per_kwh is None else m.export_price_per_kwh,
             demand_charge_per_kw=m.demand_charge_per_kw,

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from levada.domain.errors import ProblemError
 from levada.domain.billing import Bill
+from levada.domain.errors import ProblemError
 from levada.domain.network import Network
 from levada.domain.pumping_terms import LIMITS, RELAX_ORDER, ControllableValve, Meter, Scenarios, Source
 from levada.domain.series import Floats
@@ -126,13 +126,13 @@ class PumpingProblem:
             "min_level_m": (tanks,), "max_level_m": (tanks,), "may_stand_full": (tanks,), "end_level_m": (tanks,),
             "max_starts": (pumps,), "initial_on": (pumps,), "min_speed": (pumps,), "max_speed": (pumps,), "available": (n, pumps),
         }  # fmt: skip
-        for field, shape in shapes.items():
-            found = getattr(self, field).shape
+        for name, shape in shapes.items():
+            found = getattr(self, name).shape
             if found != shape:
-                raise ProblemError(field, f"has shape {found}, expected {shape}")
-        for field in ("demand_m3_per_s", "price_per_kwh", "initial_level_m", "end_level_m"):
-            if not np.isfinite(getattr(self, field)).all():
-                raise ProblemError(field, "has values that are not finite")
+                raise ProblemError(name, f"has shape {found}, expected {shape}")
+        for name in ("demand_m3_per_s", "price_per_kwh", "initial_level_m", "end_level_m"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise ProblemError(name, "has values that are not finite")
         for i, tank in enumerate(self.network.tanks):
             if not self.min_level_m[i] < self.max_level_m[i]:
                 raise ProblemError("min_level_m", f"tank {tank.name}: {self.min_level_m[i]} m is not below max_level_m {self.max_level_m[i]} m")

@@ -32,7 +32,7 @@ _PRESSURE_M = {0: 0.3048 / 0.4333, 1: 0.3048 / (0.4333 * 6.895), 2: 1.0, 3: 0.30
 KINDS = 8
 """Kinds of severity in steps.c."""
 
-COMPILED = "steps.so"
+COMPILED = "steps.compiled"
 """File beside this one that steps.c is compiled to."""
 
 _CONSTANT = b"levada-constant"

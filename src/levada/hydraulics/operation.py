@@ -5,6 +5,8 @@ The search's own reading of these rules; the audit has another.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from levada.domain.billing import Bill
@@ -73,7 +75,7 @@ def short_runs(on: Bools, durations_s: Floats, min_on_s: float, min_off_s: float
         return [(0, bool(initial_on), lack)] if lack > 0 else []
     edges = [0, *changes, n]
     found = []
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in pairwise(edges):
         seconds = float(durations_s[a:b].sum())
         state = bool(on[a])
         if periodic:
@@ -148,7 +150,7 @@ def result_violations(problem: PumpingProblem, final_level_m: Floats, source_m3:
         if source.max_volume_m3_per_day is None:
             continue
         for day in range(int(days[-1]) + 1):
-            over = float(source_m3[days == day, i].sum()) - source.max_volume_m3_per_day
+            over = float(np.maximum(source_m3[days == day, i], 0.0).sum()) - source.max_volume_m3_per_day
             if over > 1e-6 * max(source.max_volume_m3_per_day, 1.0):
                 at_s = int(problem.steps.offsets_s[int(np.argmax(days == day))])
                 text = f"source {source.reservoir} gives {over:.1f} m3 more than the {source.max_volume_m3_per_day:.1f} m3 allowed in the day from {clock(problem, at_s)} UTC"

@@ -15,7 +15,6 @@ The audit (`levada.hydraulics.audit`) judges by code of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 

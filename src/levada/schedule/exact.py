@@ -91,6 +91,9 @@ def search_exactly(plant: Plant, rng: np.random.Generator, fits: Fits, work: Wor
     joint = JointConfigurations(plant)
     before = plant.simulator.solves
     models = fit_volume_models(plant, joint, rng, work.exact_points)
+    if models is None:
+        why = "no configuration keeps the limits through every step, from any of the states drawn"
+        return Exact(None, None, np.inf, Bound(value=None, method=_METHOD, why=why), np.zeros((plant.n + 1, plant.tanks)))
     starts = Starts(plant, joint)
     best = _Best()
     if known is not None and fits(known[0]):
@@ -204,21 +207,20 @@ class _Run:
 
     def _explore(self, to_go: CostToGo, last: int, width: int) -> tuple[float, bool]:
         """One search by layers. Returns what it proves (the least bound of what was dropped, at most the cutoff), and whether anything was for width."""
-        plant, joint, starts = self.plant, self.joint, self.starts
+        plant, starts = self.plant, self.starts
         layer = _Layer(self.root[None], np.zeros(1), np.array([last]), np.array([starts.first]), np.zeros(1, np.int64))
         layers = [layer]
         least, cut = np.inf, False
         for k in range(plant.n):
             rows, kind, promise = self._continuations(to_go, k, layer)
             if len(rows) > width:
-                # Half by bound alone, half spread over the volumes: the best bound is not always the best way.
                 order = np.argsort(promise, kind="stable")
                 least, cut = min(least, float(promise[order[width]])), True
                 keep = np.sort(order[:width])
                 rows, kind = rows[keep], kind[keep]
             if not len(rows):
                 return min(least, self.cutoff), cut
-            layer = self._simulate(to_go, k, layer, rows, kind)
+            layer = self._simulate(k, layer, rows, kind)
             layers.append(layer)
         self._leaves(layers)
         return min(least, self.cutoff), cut
@@ -239,7 +241,7 @@ class _Run:
         keep = promise < self.cutoff
         return rows[keep], kind[keep], promise[keep]
 
-    def _simulate(self, to_go: CostToGo, k: int, layer: _Layer, rows: Ints, kind: Ints) -> _Layer:
+    def _simulate(self, k: int, layer: _Layer, rows: Ints, kind: Ints) -> _Layer:
         plant = self.plant
         order = np.argsort(kind, kind="stable")  # pumps are set once a configuration
         rows, kind = rows[order], kind[order]

@@ -25,7 +25,7 @@ class JointConfigurations:
         self.counts: Ints = np.array(list(product(*ranges)), np.int64).reshape(-1, len(plant.classes))
         self.choices: Ints = np.repeat(np.array([[v.initial for v in plant.problem.valves]], np.int64).reshape(1, -1), len(self.counts), axis=0)
         available = (self.counts[None] <= plant.available[:, None, :]).all(axis=2)
-        self.ready: NDArray[np.bool_] = available & (self.counts[None] >= plant.forced[:, None, :]).all(axis=2)
+        self.ready: NDArray[np.bool_] = np.asarray(available & (self.counts[None] >= plant.forced[:, None, :]).all(axis=2), np.bool_)
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -45,7 +45,7 @@ class JointConfigurations:
             return np.arange(len(self.counts))
         total = self.counts.sum(axis=1)
         edges = np.unique(np.quantile(total, np.linspace(0, 1, most + 1)[1:-1], method="nearest"))
-        return np.searchsorted(edges, total, side="left").astype(np.int64)
+        return np.asarray(np.searchsorted(edges, total, side="left"), np.int64)
 
     def index_of(self, counts: Ints) -> int:
         """Place of the configuration with these counts."""

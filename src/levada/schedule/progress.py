@@ -34,6 +34,8 @@ class Teller:
         """Tell; returns whether to go on."""
         self.cost = min(self.cost, np.inf if cost is None else cost)
         self.bound = max(self.bound, -np.inf if bound is None else bound)
+        if self.bound > self.cost:
+            self.bound = -np.inf  # refuted by the schedule: the certificate says so at the end
         if self._progress is not None and not self.is_stopped:
             told = Progress(
                 stage=stage, cost=float(self.cost) if np.isfinite(self.cost) else None, bound=float(self.bound) if np.isfinite(self.bound) else None,

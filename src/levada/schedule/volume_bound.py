@@ -106,7 +106,7 @@ class _Grid:
         return np.where(inside, i * self.cells_b + j, -1)
 
 
-def _grid(plant: Plant, models: VolumeModels, corners: list[list[Floats]], cells_a: int, cells_b: int) -> _Grid:
+def _grid(models: VolumeModels, corners: list[list[Floats]], cells_a: int, cells_b: int) -> _Grid:
     vector = models.direction - models.weight * models.direction.sum()
     low = np.array([[float((v @ vector).min()) for v in row] for row in corners])
     high = np.array([[float((v @ vector).max()) for v in row] for row in corners])
@@ -129,7 +129,7 @@ def tables_of(plant: Plant, joint: JointConfigurations, models: VolumeModels, ce
         return seen[id(zone)]
 
     corners = [[corner(z) for z in row] for row in models.zones]
-    grid = _grid(plant, models, corners, cells_a, cells_b if plant.tanks > 1 else 1)
+    grid = _grid(models, corners, cells_a, cells_b if plant.tanks > 1 else 1)
     possible = [np.array([_possible_cells(plant, models, grid, k, g, v) for g, v in enumerate(row)]) for k, row in enumerate(corners)]
     return grid, [_table(plant, joint, models, grid, k, corners[k]) for k in range(plant.n)], possible
 
@@ -137,7 +137,7 @@ def tables_of(plant: Plant, joint: JointConfigurations, models: VolumeModels, ce
 def _table(plant: Plant, joint: JointConfigurations, models: VolumeModels, grid: _Grid, k: int, corners: list[Floats]) -> Tables:
     groups, kinds = models.possible.shape[1:]
     na, nb = grid.cells_a, grid.cells_b
-    edges = grid.a_low + grid.a_step * np.arange(na + 1)
+    edges: Floats = np.asarray(grid.a_low + grid.a_step * np.arange(na + 1), np.float64)
     s = models.scaled(edges)
     powers = np.stack([np.ones_like(s), s, s * s, s * s * s], axis=1)
     a0, a1 = np.zeros((groups, kinds, na, nb), np.int16), np.full((groups, kinds, na, nb), -1, np.int16)
@@ -217,7 +217,7 @@ def least_deviation(plant: Plant, joint: JointConfigurations, k: int, c: int) ->
 
 @cache
 def _library() -> ctypes.CDLL:
-    path = Path(__file__).with_name("cost_to_go.so")
+    path = Path(__file__).with_name("cost_to_go.compiled")
     if not path.exists():
         raise ImportError(f"{path} is not there: it is compiled when Levada is set up (tools/compile.py, which `make setup` calls)")
     return ctypes.CDLL(str(path))

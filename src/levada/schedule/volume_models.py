@@ -77,8 +77,11 @@ class VolumeModels:
         return (a - self.a_low) / (self.a_high - self.a_low)
 
 
-def fit_volume_models(plant: Plant, joint: JointConfigurations, rng: np.random.Generator, points: int) -> VolumeModels:
-    """Propagate zones and fit the models, `points` states for each step, group and configuration, twice: to fit and to measure."""
+def fit_volume_models(plant: Plant, joint: JointConfigurations, rng: np.random.Generator, points: int) -> VolumeModels | None:
+    """Propagate zones and fit the models, `points` states for each step, group and configuration, twice: to fit and to measure.
+
+    None where no configuration keeps the limits from any state that can be reached.
+    """
     n, tanks, kinds = plant.n, plant.tanks, len(joint.counts)
     group = joint.groups()
     groups = int(group.max()) + 1
@@ -99,9 +102,11 @@ def fit_volume_models(plant: Plant, joint: JointConfigurations, rng: np.random.G
     zones: list[list[Zone | None]] = [[start] * groups]
     drawn: list[tuple[Floats, Ints, Ints, Floats, Floats, NDArray[np.bool_]]] = []
     for k in range(n):
+        if not joint.ready[k].any() or not any(z is not None for z in zones[k]):
+            return None
         rows = _run(plant, joint, models, zones[k], k, rng, points)
         drawn.append(rows)
-        zones.append(_next_zones(plant, models, rows, limit, zones[k]))
+        zones.append(_next_zones(models, rows, limit, zones[k]))
     models.zones = zones
     _choose_direction(plant, models, drawn)
     for k, rows in enumerate(drawn):
@@ -144,7 +149,7 @@ def _run(
     return y[served], g[served], c[served], plant.heads(steps.volume[served]), out[served], steps.severity[served] == 0.0
 
 
-def _next_zones(plant: Plant, models: VolumeModels, rows: _Rows, limit: Zone, before: list[Zone | None]) -> list[Zone | None]:
+def _next_zones(models: VolumeModels, rows: _Rows, limit: Zone, before: list[Zone | None]) -> list[Zone | None]:
     """The zones after a step: where each group's configurations lead from all zones, widened, and cut at the limits; None where none leads."""
     _, _, c, after, _, ok = rows
     found: list[Zone | None] = []
