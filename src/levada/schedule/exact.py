@@ -2,14 +2,13 @@
 
 In each step every kept state is continued by every configuration; a continuation is dropped only when its cost so far plus the bound on its cost to go
 (volume_bound.py) is not below the best schedule known, or when it breaks a limit. Where a layer grows beyond a width, the least promising are
-dropped too and the least of their bounds is remembered: the search then proves that bound and no more. Widths rise until nothing was dropped for
-width, or the work is spent. Every simulated step is checked against the models that the bound stands on; where one fails, the margins are widened
-and all is done again.
+dropped too and the least of their bounds is remembered: the search then proves that bound and no more. Stages of finer bounds and greater widths
+follow until nothing was dropped for width, or the work is spent. Every simulated step is checked against the models that the bound stands on; where
+one fails, the margins are widened and the stage is done again.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,8 @@ from levada.domain.pumping import Bools
 from levada.domain.series import Floats
 from levada.schedule.assignment import Fits
 from levada.schedule.certificate import Bound
-from levada.schedule.joint import JointConfigurations
+from levada.schedule.joint import Histories, JointConfigurations
+from levada.schedule.locks import Locks
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Work
 from levada.schedule.progress import Teller
@@ -32,19 +32,19 @@ __all__ = ["Exact", "applies", "search_exactly"]
 MOST_JOINT = 27
 """More joint configurations than these are left to the other search."""
 
-_WIDTHS = (50, 400, 3_000, 20_000, 120_000)
+_MOST_HISTORIES = 64
 _TOLERANCE = 2e-5
 """A schedule this share below the best known is worth finding."""
 
-_CELLS_B = 6
 _REPEATS = 4
 _SLACK = 1.5
 _MOST_WIDENING = 1.5
 
+_MOST_LEAVES = 5000
 
 _METHOD = (
-    "dynamic programming over the volume stored in all tanks and one coordinate of their differences, by configuration and starts used, with margins measured in "
-    "EPANET; then a search of all schedules below the best one"
+    "dynamic programming over the volume stored in all tanks and one coordinate of their differences, by the last configurations and starts used, with margins "
+    "measured in EPANET; then a search of all schedules below the best one"
 )
 
 
@@ -69,63 +69,89 @@ def applies(plant: Plant) -> bool:
 
 @dataclass
 class _Layer:
+    """States after a step: volume (N, tanks), cost so far, history, starts used, row in the layer before, recent configurations (N, memory of locks)."""
+
     volume: Floats
     cost: Floats
-    last: Ints
+    history: Ints
     used: Ints
     parent: Ints
+    recent: Ints
 
 
 @dataclass
 class _Best:
-    """The best schedule so far, as configurations (n,), and what was checked."""
+    """The best schedule so far, as configurations (n,), the worth of water along it, and what was checked."""
 
     counts: Ints | None = None
     cost: float = np.inf
     kinds: Ints | None = None
+    water: Floats | None = None
     checked: int = 0
+    cells: int = 0
+
+
+@dataclass(frozen=True)
+class _Stage:
+    memory: int
+    cells_a: int
+    cells_b: int
+    widths: tuple[int, ...]
+
+
+def _stages(plant: Plant, joint: JointConfigurations, work: Work) -> tuple[_Stage, ...]:
+    cells = int(np.clip(work.exact_cells // plant.n, 2500, 4000))
+    first = _Stage(1, cells // 4, 3, (50, 400))
+    # Within an hour the tanks' differences forget what was before; with shorter steps more than the last configuration is needed to know them.
+    if plant.tanks > 1 and float(min(plant.problem.steps.hours)) < 1 and len(joint) ** 2 <= _MOST_HISTORIES:
+        return first, _Stage(1, cells, 6, (400, 3_000, 20_000)), _Stage(2, cells // 2, 4, (20_000,))
+    return first, _Stage(1, cells, 6, (400, 3_000, 20_000, 120_000))
 
 
 def search_exactly(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known: tuple[Ints, Floats] | None, teller: Teller) -> Exact:
     """Search until proved, told to stop, or out of work. `known`: counts and speeds of a schedule to beat."""
     joint = JointConfigurations(plant)
-    before = plant.simulator.solves
-    models = fit_volume_models(plant, joint, rng, work.exact_points)
-    if models is None:
-        why = "no configuration keeps the limits through every step, from any of the states drawn"
-        return Exact(None, None, np.inf, Bound(value=None, method=_METHOD, why=why), np.zeros((plant.n + 1, plant.tanks)))
+    locks = Locks(plant, joint)
     starts = Starts(plant, joint)
-    best = _Best()
+    begun = plant.simulator.solves
+    best, value, samples, contradicted = _Best(), -np.inf, 0, False
     if known is not None and fits(known[0]):
         _take(plant, joint, starts, best, known[0])
-    cells = int(np.clip(work.exact_cells // plant.n * (1 if plant.n < 40 else 2), 300, 6000)), _CELLS_B
-    # First on coarse cells: that finds a good schedule, and tries the margins where good schedules are.
-    rounds = [(max(cells[0] // 4, 100), max(cells[1] // 2, 1), _WIDTHS[:2])] * _REPEATS + [(*cells, _WIDTHS)] * _REPEATS
-    run = None
-    tried_well = False
-    for cells_a, cells_b, widths in rounds:
-        coarse = cells_a < cells[0]
-        if coarse and tried_well:
-            continue
-        run = _Run(plant, joint, models, starts, fits, best, cells_a, cells_b, before + work.exact_solves, teller)
-        run.all_widths(widths)
-        tried_well = not run.failed
-        if teller.is_stopped or (not run.failed and (not coarse or run.is_done)):
+    models: VolumeModels | None = None
+    is_done = False
+    for stage in _stages(plant, joint, work):
+        if models is None or models.histories.memory != stage.memory:
+            models = fit_volume_models(plant, joint, Histories.of(joint, stage.memory), rng, work.exact_points)
+            if models is None:
+                why = "no configuration keeps the limits through every step, from any of the states drawn"
+                return Exact(None, None, np.inf, Bound(value=None, method=_METHOD, why=why), np.zeros((plant.n + 1, plant.tanks)))
+        for _ in range(_REPEATS):
+            run = _Run(plant, joint, locks, models, starts, fits, best, stage, begun + work.exact_solves, teller)
+            bound, is_done = run.all_ends()
+            contradicted = run.failed > 0
+            if not contradicted:
+                if bound > value:
+                    value, samples = bound, models.samples // 2
+                break
+            if teller.is_stopped or run.is_spent:
+                break
+        if is_done or teller.is_stopped or plant.simulator.solves >= begun + work.exact_solves:
             break
-    assert run is not None
-    bound = Bound(
-        value=None if run.failed else run.bound, method=_METHOD, cost=best.cost, why="withdrawn, since steps that were simulated contradict its models", samples=models.samples // 2,
-        work={"exact_solves": plant.simulator.solves - before, "exact_checks": best.checked, "exact_cells": run.cells},
+    bound_found = Bound(
+        value=value if np.isfinite(value) else None, method=_METHOD, cost=best.cost, samples=samples,
+        why="steps that were simulated contradict its models" if contradicted else "no schedule was found that keeps all limits",
+        work={"exact_solves": plant.simulator.solves - begun, "exact_checks": best.checked, "exact_cells": best.cells},
     )  # fmt: skip
     choices = None if best.counts is None else np.repeat(plant.first_choice, plant.n, axis=0)
-    return Exact(best.counts, choices, best.cost, bound, run.water())
+    water = np.zeros((plant.n + 1, plant.tanks)) if best.water is None else best.water
+    return Exact(best.counts, choices, best.cost, bound_found, water)
 
 
 def _take(plant: Plant, joint: JointConfigurations, starts: Starts, best: _Best, counts: Ints) -> None:
     """Take counts as the best schedule, if they hold all limits."""
     kinds = np.array([joint.index_of(row) for row in counts])
-    volume, cost = plant.simulator.volumes(plant.problem.initial_level_m)[None], 0.0
-    root = volume
+    root = volume = plant.simulator.volumes(plant.problem.initial_level_m)[None]
+    cost = 0.0
     last = kinds[-1] if plant.problem.count_starts == "periodic" else joint.index_of(plant.initial_count)
     for k, kind in enumerate(kinds):
         steps = plant.simulator.steps(np.array([k]), volume, joint.speeds_at(k, kinds[k : k + 1]), joint.choices[kinds[k : k + 1]])
@@ -142,76 +168,83 @@ def _take(plant: Plant, joint: JointConfigurations, starts: Starts, best: _Best,
 
 
 class _Run:
-    """One pass with models as they stand."""
+    """One stage with models as they stand."""
 
     def __init__(
-        self, plant: Plant, joint: JointConfigurations, models: VolumeModels, starts: Starts, fits: Fits, found: _Best,
-        cells_a: int, cells_b: int, limit: int, tell: Teller,
+        self, plant: Plant, joint: JointConfigurations, locks: Locks, models: VolumeModels, starts: Starts, fits: Fits, best: _Best, stage: _Stage,
+        limit: int, teller: Teller,
     ) -> None:  # fmt: skip
-        self.plant, self.joint, self.models, self.starts, self.fits, self.found, self.tell = plant, joint, models, starts, fits, found, tell
-        self.limit = limit
+        self.plant, self.joint, self.locks, self.models, self.starts = plant, joint, locks, models, starts
+        self.fits, self.best, self.stage, self.limit, self.teller = fits, best, stage, limit, teller
+        self.histories = models.histories
         self.meters = metered(plant.problem)
         self.failed = 0
-        self.is_done = False
-        self.bound: float | None = None
-        self.grid, self.tables, self.possible = tables_of(plant, joint, models, cells_a, cells_b)
+        self.grid, self.tables, self.possible = tables_of(plant, joint, models, stage.cells_a, stage.cells_b)
         self.root = plant.simulator.volumes(plant.problem.initial_level_m)
-        ends: list[int | None] = [None]
-        if plant.problem.count_starts == "periodic":
-            ends = [int(c) for c in np.flatnonzero(joint.ready[-1])]
-        with ThreadPoolExecutor(2) as threads:
-            programmes = list(threads.map(lambda end: CostToGo(plant, joint, models, starts, self.grid, self.tables, self.possible, end), ends))
-        self.ends = []
-        for end, to_go in zip(ends, programmes, strict=True):
-            last = joint.index_of(plant.initial_count) if end is None else end
-            a, b = self._ab(self.root[None])
-            value = float(to_go.at(0, np.array([last]), a, b, np.array([starts.first]))[0])
-            self.ends.append((value, last, to_go))
-        self.ends.sort(key=lambda e: e[0])
-        self.cells = self.grid.cells_a * self.grid.cells_b * len(joint) * starts.used * plant.n * len(ends)
+        self.least_deviation = np.array([[least_deviation(plant, joint, k, c) for c in range(len(joint))] for k in range(plant.n)])
+        most = plant.problem.end_level_max_m
+        self.end_most = None if most is None else plant.simulator.volumes(most)
 
     def _ab(self, volume: Floats) -> tuple[Floats, Floats]:
         return volume.sum(axis=1), self.plant.heads(volume) @ self.grid.b_vector
 
     @property
     def cutoff(self) -> float:
-        cost = self.found.cost
+        cost = self.best.cost
         return cost - _TOLERANCE * abs(cost) if np.isfinite(cost) else np.inf
 
-    def all_widths(self, widths: tuple[int, ...]) -> None:
-        """Widen until proved. Sets `bound`; `is_done` once nothing is left to search, or the search was stopped."""
-        roots = [e[0] for e in self.ends]
-        self.bound = self._shaved(min(roots))
-        for width in widths:
-            least = []
-            dropped = False
-            for root, last, to_go in self.ends:
-                if root >= self.cutoff:
-                    least.append(self.cutoff)
-                    continue
-                value, cut = self._explore(to_go, last, width)
-                dropped |= cut
-                least.append(max(value, root))
-            if self.failed:
-                return
-            self.bound = max(self.bound, self._shaved(min(least)))
-            cost = self.found.cost if np.isfinite(self.found.cost) else None
-            go_on = self.tell("search", cost, self.bound)
-            self.is_done = not dropped or not go_on or self.plant.simulator.solves >= self.limit
-            if self.is_done:
-                return
+    @property
+    def is_spent(self) -> bool:
+        return self.plant.simulator.solves >= self.limit
 
-    def _shaved(self, value: float) -> float:
-        """Costs to go are kept in single precision."""
-        return value - 2e-6 * abs(value) if np.isfinite(value) else value
+    def all_ends(self) -> tuple[float, bool]:
+        """Search for each configuration that the horizon may end with (any, unless starts are counted periodically). Returns the bound, and whether
+        no width dropped anything, so that the best schedule is proved."""
+        plant = self.plant
+        ends: list[int | None] = [None]
+        if plant.problem.count_starts == "periodic":
+            ends = [int(c) for c in np.flatnonzero(self.joint.ready[-1])]
+            if self.best.kinds is not None:
+                ends.sort(key=lambda end: end != self.best.kinds[-1])  # the best known first: its cutoff helps the others
+        least, is_proved = [], True
+        for end in ends:
+            value, complete = self._one_end(end)
+            least.append(value)
+            is_proved &= complete
+            if self.teller.is_stopped:
+                is_proved = False
+                break
+        bound = min(least) if len(least) == len(ends) else -np.inf
+        bound -= 2e-6 * abs(bound) if np.isfinite(bound) else 0.0  # costs to go are kept in single precision
+        kept = None if self.failed or not np.isfinite(bound) else bound
+        self.teller("search", self.best.cost if np.isfinite(self.best.cost) else None, kept)
+        return bound, is_proved and not self.failed
 
-    def _explore(self, to_go: CostToGo, last: int, width: int) -> tuple[float, bool]:
+    def _one_end(self, end: int | None) -> tuple[float, bool]:
+        to_go = CostToGo(self.plant, self.joint, self.models, self.starts, self.grid, self.tables, self.possible, end)
+        self.best.cells += int(np.prod(to_go.value[0].shape)) * self.plant.n
+        first = self.histories.constant(self.joint.index_of(self.plant.initial_count) if end is None else end)
+        a, b = self._ab(self.root[None])
+        value = float(to_go.at(0, np.array([first]), a, b, np.array([self.starts.first]))[0])
+        if value >= self.cutoff:
+            return self.cutoff, True
+        for width in self.stage.widths:
+            found, cut = self._explore(to_go, first, width)
+            value = max(value, found)
+            if not cut or self.failed:
+                return value, not cut
+            if not self.teller("search", self.best.cost if np.isfinite(self.best.cost) else None) or self.is_spent:
+                break
+        return value, False
+
+    def _explore(self, to_go: CostToGo, first: int, width: int) -> tuple[float, bool]:
         """One search by layers. Returns what it proves (the least bound of what was dropped, at most the cutoff), and whether anything was for width."""
-        plant, starts = self.plant, self.starts
-        layer = _Layer(self.root[None], np.zeros(1), np.array([last]), np.array([starts.first]), np.zeros(1, np.int64))
+        start = np.array([first])
+        recent = np.repeat(self.histories.last[start][:, None], self.locks.memory, axis=1)
+        layer = _Layer(self.root[None], np.zeros(1), start, np.array([self.starts.first]), np.zeros(1, np.int64), recent)
         layers = [layer]
         least, cut = np.inf, False
-        for k in range(plant.n):
+        for k in range(self.plant.n):
             rows, kind, promise = self._continuations(to_go, k, layer)
             if len(rows) > width:
                 order = np.argsort(promise, kind="stable")
@@ -222,13 +255,13 @@ class _Run:
                 return min(least, self.cutoff), cut
             layer = self._simulate(k, layer, rows, kind)
             layers.append(layer)
-        self._leaves(layers)
+        self._leaves(to_go, layers)
         return min(least, self.cutoff), cut
 
     def _continuations(self, to_go: CostToGo, k: int, layer: _Layer) -> tuple[Ints, Ints, Floats]:
         """Rows of the layer and configurations to continue them with, and the bound on each's whole cost; only those below the cutoff."""
         a, b = self._ab(layer.volume)
-        cell = self.grid.cell(k, self.models.group[layer.last], a, b)
+        cell = self.grid.cell(k, self.histories.group[layer.history], a, b)
         outside = cell < 0
         if outside.any():
             self.failed += int(outside.sum())
@@ -236,8 +269,10 @@ class _Run:
         inside = np.flatnonzero(~outside)
         kinds = np.flatnonzero(self.joint.ready[k])
         rows, kind = np.repeat(inside, len(kinds)), np.tile(kinds, len(inside))
-        to_end = to_go.going_to(k, layer.last[rows], kind, cell[rows], layer.used[rows])
-        promise = layer.cost[rows] + to_end
+        if self.locks.memory:
+            free = self.locks.allow(k, layer.recent[rows], kind)
+            rows, kind = rows[free], kind[free]
+        promise = layer.cost[rows] + to_go.going_to(k, layer.history[rows], kind, cell[rows], layer.used[rows])
         keep = promise < self.cutoff
         return rows[keep], kind[keep], promise[keep]
 
@@ -245,33 +280,31 @@ class _Run:
         plant = self.plant
         order = np.argsort(kind, kind="stable")  # pumps are set once a configuration
         rows, kind = rows[order], kind[order]
-        volume, last, used = layer.volume[rows], layer.last[rows], layer.used[rows]
+        volume, history, used = layer.volume[rows], layer.history[rows], layer.used[rows]
+        last = self.histories.last[history]
         steps = plant.simulator.steps(np.full(len(rows), k), volume, self.joint.speeds_at(k, kind), self.joint.choices[kind])
         ok = steps.severity == 0.0
         if k == plant.n - 1:
             ok &= (steps.volume >= plant.simulator.end_volume - 1e-9).all(axis=1)
-            if plant.problem.end_level_max_m is not None:
-                ok &= (steps.volume <= plant.simulator.volumes(plant.problem.end_level_max_m) + 1e-9).all(axis=1)
-        self._check(k, last[ok], kind[ok], volume[ok], steps.volume[ok], steps.power[ok], steps.source[ok])
-        cost = layer.cost[rows] + steps.cost + self.starts.wear[last, kind] + self._deviation(k, kind)
+            if self.end_most is not None:
+                ok &= (steps.volume <= self.end_most + 1e-9).all(axis=1)
+        self._check(k, history[ok], kind[ok], volume[ok], steps.volume[ok], steps.power[ok], steps.source[ok])
+        # Which of the identical pumps run is chosen at the end: wear and deviation count with the least that they can be.
+        cost = layer.cost[rows] + steps.cost + self.starts.wear[last, kind] + self.least_deviation[k, kind]
         if k == plant.n - 1 and plant.problem.stored_value_per_m3 is not None:
             cost = cost - (steps.volume - self.root) @ plant.problem.stored_value_per_m3
         after = self.starts.next[k][last, kind, used]
-        return _Layer(steps.volume[ok], cost[ok], kind[ok], after[ok], rows[ok])
+        recent = np.concatenate([kind[:, None], layer.recent[rows][:, :-1]], axis=1) if self.locks.memory else layer.recent[rows]
+        return _Layer(steps.volume[ok], cost[ok], self.histories.after[history, kind][ok], after[ok], rows[ok], recent[ok])
 
-    def _deviation(self, k: int, kind: Ints) -> Floats:
-        """Of other pumps than in the previous plan: the least, since which of the identical pumps run is chosen at the end."""
-        least = np.array([least_deviation(self.plant, self.joint, k, c) for c in range(len(self.joint))])
-        return np.asarray(least[kind], np.float64)
-
-    def _check(self, k: int, last: Ints, kind: Ints, before: Floats, after: Floats, power: Floats, source: Floats) -> None:
+    def _check(self, k: int, history: Ints, kind: Ints, before: Floats, after: Floats, power: Floats, source: Floats) -> None:
         """Simulated steps against the models: widen the margins that fail."""
         models, plant = self.models, self.plant
-        self.found.checked += len(last)
-        group = models.group[last]
+        self.best.checked += len(history)
+        group = self.histories.group[history]
         y, y_after = plant.heads(before), plant.heads(after)
         d, d_after = y - (y @ models.weight)[:, None], y_after - (y_after @ models.weight)[:, None]
-        out = np.zeros((len(last), models.low.shape[3]))
+        out = np.zeros((len(history), models.low.shape[3]))
         out[:, 0] = after.sum(axis=1)
         out[:, 1] = d_after @ models.direction
         hours = plant.problem.steps.hours[k]
@@ -286,59 +319,49 @@ class _Run:
             return
         self.failed += int(bad.sum())
         share = plant.problem.steps.hours / hours
-        for r in np.flatnonzero(bad).tolist():
-            at = np.s_[:, group[r], kind[r]]
-            models.possible[at] |= self.joint.ready[:, kind[r]]
-            for margin, beyond in ((models.low, under[r]), (models.high, over[r])):
-                widened = margin[k, group[r], kind[r]] + _SLACK * np.maximum(beyond, 0.0)
+        for g, c in np.unique(np.stack([group[bad], kind[bad]], axis=1), axis=0).tolist():
+            mine = bad & (group == g) & (kind == c)
+            models.possible[:, g, c] |= self.joint.ready[:, c]
+            for margin, beyond in ((models.low, under[mine].max(axis=0)), (models.high, over[mine].max(axis=0))):
+                widened = margin[k, g, c] + _SLACK * np.maximum(beyond, 0.0)
                 # Where one step shows a margin too small, the others were measured no better.
-                ratio = widened / np.maximum(margin[k, group[r], kind[r]], 1e-12)
-                margin[at] = np.maximum(margin[at] * np.minimum(ratio, _MOST_WIDENING), widened * share[:, None] * (beyond > 0))
-            under[r] = over[r] = 0.0
+                ratio = np.minimum(widened / np.maximum(margin[k, g, c], 1e-12), _MOST_WIDENING)
+                margin[:, g, c] = np.maximum(margin[:, g, c] * ratio, widened * share[:, None] * (beyond > 0))
 
     def _widen_zones(self, k: int, layer: _Layer, outside: Bools) -> None:
         """Let the zones hold states that were reached outside them."""
         heads = self.plant.heads(layer.volume[outside])
         y = np.concatenate([np.zeros((len(heads), 1)), heads], axis=1)
         difference = y[:, :, None] - y[:, None, :]
-        group = self.models.group[layer.last[outside]]
+        group = self.histories.group[layer.history[outside]]
         zones = self.models.zones[k] = list(self.models.zones[k])
         for g in np.unique(group).tolist():
             here = difference[group == g].max(axis=0)
             zone = zones[g]
             zones[g] = Zone(here) if zone is None else Zone(zone.d + _SLACK * np.maximum(here - zone.d, 0.0))
 
-    def _leaves(self, layers: list[_Layer]) -> None:
+    def _leaves(self, to_go: CostToGo, layers: list[_Layer]) -> None:
         """Take the cheapest last state whose counts can be assigned to pumps, if it is better than what is known."""
         last = layers[-1]
-        for r in np.argsort(last.cost, kind="stable")[:2000].tolist():
-            if last.cost[r] >= self.found.cost:
+        for r in np.argsort(last.cost, kind="stable")[:_MOST_LEAVES].tolist():
+            if last.cost[r] >= self.best.cost:
                 return
-            kinds, row = [], r
+            path = [r]
             for layer in layers[:0:-1]:
-                kinds.append(int(layer.last[row]))
-                row = int(layer.parent[row])
-            counts = self.joint.counts[kinds[::-1]]
+                path.append(int(layer.parent[path[-1]]))
+            path.reverse()
+            kinds = np.array([self.histories.last[layer.history[row]] for layer, row in zip(layers[1:], path[1:], strict=True)])
+            counts = self.joint.counts[kinds]
             if self.fits(counts):
-                self.found.counts, self.found.kinds, self.found.cost = counts, np.array(kinds[::-1]), float(last.cost[r])
+                self.best.counts, self.best.kinds, self.best.cost = counts, kinds, float(last.cost[r])
+                self.best.water = self._water(to_go, layers, path)
                 return
 
-    def water(self) -> Floats:
-        """Worth of a full tank's content along the best schedule, (n + 1, tanks): the slope of the cost to go over stored volume."""
-        plant, kinds = self.plant, self.found.kinds
-        worth = np.zeros((plant.n + 1, plant.tanks))
-        if kinds is None:
-            return worth
-        periodic = plant.problem.count_starts == "periodic"
-        last = int(kinds[-1]) if periodic else self.joint.index_of(plant.initial_count)
-        to_go = next(t for _, end, t in self.ends if end == last)
-        volume, used = self.root[None], np.array([self.starts.first])
-        for k in range(plant.n + 1):
-            a, b = self._ab(volume)
-            worth[k] = to_go.worth(k, last, float(a[0]), float(b[0]), int(used[0])) * plant.span
-            if k < plant.n:
-                kind = kinds[k : k + 1]
-                volume = plant.simulator.steps(np.array([k]), volume, self.joint.speeds_at(k, kind), self.joint.choices[kind]).volume
-                used, last = self.starts.next[k][last, kind, used], int(kind[0])
-        worth[plant.n] = worth[plant.n - 1]
+    def _water(self, to_go: CostToGo, layers: list[_Layer], path: list[int]) -> Floats:
+        """Worth of a full tank's content along a way, (n + 1, tanks): the slope of the cost to go over stored volume."""
+        worth = np.zeros((self.plant.n + 1, self.plant.tanks))
+        for k, (layer, row) in enumerate(zip(layers[:-1], path[:-1], strict=True)):
+            a, b = self._ab(layer.volume[row][None])
+            worth[k] = to_go.worth(k, int(layer.history[row]), float(a[0]), float(b[0]), int(layer.used[row])) * self.plant.span
+        worth[-1] = worth[-2]
         return worth

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from levada.domain.series import Floats
 from levada.schedule.plant import Ints, Plant
 
-__all__ = ["JointConfigurations"]
+__all__ = ["Histories", "JointConfigurations"]
 
 
 class JointConfigurations:
@@ -50,3 +51,39 @@ class JointConfigurations:
     def index_of(self, counts: Ints) -> int:
         """Place of the configuration with these counts."""
         return int(np.flatnonzero((self.counts == counts).all(axis=1))[0])
+
+
+@dataclass(frozen=True)
+class Histories:
+    """The last `memory` configurations, latest last: what the tanks' differences depend on most.
+
+    `last` (H,): the latest; `after` (H, J): the history once a configuration follows; `group` (H,): histories that share a zone;
+    `group_after` (groups, J): the group once a configuration follows.
+    """
+
+    memory: int
+    last: Ints
+    after: Ints
+    group: Ints
+    group_after: Ints
+
+    @classmethod
+    def of(cls, joint: JointConfigurations, memory: int) -> Histories:
+        kinds, own = len(joint), joint.groups(5 if memory == 1 else 4)
+        groups = int(own.max()) + 1
+        all_of = np.array(list(product(range(kinds), repeat=memory)), np.int64)
+        weight = kinds ** np.arange(memory - 1, -1, -1)
+        later = np.concatenate([np.repeat(all_of[:, None, 1:], kinds, axis=1), np.broadcast_to(np.arange(kinds)[None, :, None], (len(all_of), kinds, 1))], axis=2)
+        group_weight = groups ** np.arange(memory - 1, -1, -1)
+        of_groups = np.array(list(product(range(groups), repeat=memory)), np.int64)
+        group_later = np.concatenate(
+            [np.repeat(of_groups[:, None, 1:], kinds, axis=1), np.broadcast_to(own[None, :, None], (len(of_groups), kinds, 1))], axis=2
+        )
+        return cls(memory, all_of[:, -1], later @ weight, own[all_of] @ group_weight, group_later @ group_weight)
+
+    def constant(self, kind: int) -> int:
+        """The history in which one configuration has been all along."""
+        history = 0
+        for _ in range(self.memory):
+            history = int(self.after[history, kind])
+        return history

@@ -35,7 +35,7 @@ class Work:
     """States drawn for each step, group and configuration of the exact search's models, twice: to fit and to measure."""
     exact_cells: int = 60_000
     """Cells of stored volume in the exact search's bound, over all steps."""
-    exact_solves: int = 1_500_000
+    exact_solves: int = 2_500_000
     """Hydraulic solves that the exact search may spend."""
     fit_samples: int = 24
     """EPANET samples per configuration and group of steps for the response surfaces, above their number of coefficients."""

@@ -12,6 +12,7 @@ off, demand charges. It is valid up to the models' margins, which samples measur
 from __future__ import annotations
 
 import ctypes
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -173,7 +174,7 @@ def _table(plant: Plant, joint: JointConfigurations, models: VolumeModels, grid:
             outside = (to_a < 0) | (from_a > na)
             a0[g, c] = np.where(outside, 0, np.clip(np.floor(from_a - 1e-9), 0, na - 1)).astype(np.int16)
             a1[g, c] = np.where(outside, -1, np.clip(np.floor(to_a + 1e-9), 0, na - 1)).astype(np.int16)
-            after = int(models.group[c])
+            after = int(models.histories.group_after[g, c])
             from_b = (low[1] - grid.b_low[k + 1, after]) / grid.b_step[k + 1, after]
             to_b = (high[1] - grid.b_low[k + 1, after]) / grid.b_step[k + 1, after]
             b0[g, c] = np.clip(np.floor(from_b - 1e-9), 0, nb - 1).astype(np.int8)
@@ -215,6 +216,15 @@ def least_deviation(plant: Plant, joint: JointConfigurations, k: int, c: int) ->
     return total * float(plant.problem.steps.hours[k])
 
 
+class _Step(ctypes.Structure):
+    """Step of cost_to_go.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_int) for name in ("configurations", "cells_a", "cells_b", "used")),
+        *((name, ctypes.c_void_p) for name in ("last", "group", "target", "a0", "a1", "b0", "b1", "cost", "next_used", "extra", "after")),
+    )
+
+
 @cache
 def _library() -> ctypes.CDLL:
     path = Path(__file__).with_name("cost_to_go.compiled")
@@ -254,35 +264,38 @@ def _possible_cells(plant: Plant, models: VolumeModels, grid: _Grid, k: int, g: 
 
 
 class CostToGo:
-    """W at every instant, (n + 1)(J, cells, used), for one last configuration (`ends_with`) or any (None)."""
+    """W at every instant, (n + 1)(histories, cells, used), for one last configuration (`ends_with`) or any (None)."""
 
     def __init__(
         self, plant: Plant, joint: JointConfigurations, models: VolumeModels, starts: Starts, grid: _Grid, tables: list[Tables], possible: list[Any], ends_with: int | None
     ) -> None:
         self.grid, self.models, self.starts, self.tables = grid, models, starts, tables
-        self._joint = joint
-        self._group = np.ascontiguousarray(models.group, np.int32)
+        h = models.histories
+        self._kinds = len(joint)
+        self._last, self._group, self._target = (np.ascontiguousarray(x, np.int32) for x in (h.last, h.group, h.after))
         self._wear = np.ascontiguousarray(starts.wear, np.float32)
         self.value: list[Any] = [None] * (plant.n + 1)
-        shape = (len(joint), grid.cells_a * grid.cells_b, starts.used)
+        histories = len(h.last)
+        shape = (histories, grid.cells_a * grid.cells_b, starts.used)
         last = np.full(shape, np.inf, np.float32)
-        last[slice(None) if ends_with is None else ends_with] = self._at_end(plant)[:, None]
-        last[~possible[plant.n][models.group]] = np.inf
+        last[slice(None) if ends_with is None else h.last == ends_with] = self._at_end(plant)[:, None]
+        last[~possible[plant.n][h.group]] = np.inf
         self.value[plant.n] = last
         for k in range(plant.n - 1, -1, -1):
             before = np.empty(shape, np.float32)
-            done = _library().levada_cost_to_go(*self._arguments(k), _pointer(self.value[k + 1]), _pointer(before))
-            if done != 0:
+            step = self._step(k)
+            half = histories // 2
+            with ThreadPoolExecutor(2) as threads:
+                done = list(threads.map(lambda part: _library().levada_cost_to_go(ctypes.byref(step), *part, _pointer(before)), ((0, half), (half, histories))))  # noqa: B023  awaited within the turn
+            if any(done):
                 raise AssertionError("too many combinations of starts")
-            before[~possible[k][models.group]] = np.inf
+            before[~possible[k][h.group]] = np.inf
             self.value[k] = before
 
-    def _arguments(self, k: int) -> tuple[Any, ...]:
+    def _step(self, k: int) -> _Step:
         t = self.tables[k]
-        return (
-            len(self._joint), self.grid.cells_a, self.grid.cells_b, self.starts.used, _pointer(self._group), _pointer(t.a0), _pointer(t.a1),
-            _pointer(t.b0), _pointer(t.b1), _pointer(t.cost), _pointer(self.starts.next[k]), _pointer(self._wear),
-        )  # fmt: skip
+        arrays = (self._last, self._group, self._target, t.a0, t.a1, t.b0, t.b1, t.cost, self.starts.next[k], self._wear, self.value[k + 1])
+        return _Step(self._kinds, self.grid.cells_a, self.grid.cells_b, self.starts.used, *(_pointer(x) for x in arrays))
 
     def _at_end(self, plant: Plant) -> Any:
         """Cost to go at the end, by cell: none where the end's volume can be met, less what the stored water is worth at most."""
@@ -297,22 +310,22 @@ class CostToGo:
             value = value + float(worth @ start) - _most_worth(worth, plant.simulator.min_volume, plant.simulator.max_volume, bottom, top)
         return np.nextafter(value.astype(np.float32), np.float32(-np.inf))
 
-    def at(self, k: int, last: Ints, a: Floats, b: Floats, used: Ints) -> Floats:
+    def at(self, k: int, history: Ints, a: Floats, b: Floats, used: Ints) -> Floats:
         """Least cost to go of states at instant k; infinite where there is no way, NaN outside the zone."""
-        cell = self.grid.cell(k, self.models.group[last], a, b)
-        return np.where(cell >= 0, self.value[k][last, np.maximum(cell, 0), used], np.nan)
+        cell = self.grid.cell(k, self.models.histories.group[history], a, b)
+        return np.where(cell >= 0, self.value[k][history, np.maximum(cell, 0), used], np.nan)
 
-    def worth(self, k: int, last: int, a: float, b: float, used: int) -> float:
+    def worth(self, k: int, history: int, a: float, b: float, used: int) -> float:
         """What a cubic metre more is worth at a state: the fall of the cost to go over a few cells around it."""
         around = a + _WORTH_CELLS * self.grid.a_step * np.array([-1.0, 1.0])
-        low, high = self.at(k, np.full(2, last), around, np.full(2, b), np.full(2, used))
+        low, high = self.at(k, np.full(2, history), around, np.full(2, b), np.full(2, used))
         return float((low - high) / (around[1] - around[0])) if np.isfinite(low) and np.isfinite(high) else 0.0
 
-    def going_to(self, k: int, last: Ints, kind: Ints, cell: Ints, used: Ints) -> Floats:
+    def going_to(self, k: int, history: Ints, kind: Ints, cell: Ints, used: Ints) -> Floats:
         """Least cost to the end from states (rows) at instant k that go on with configuration `kind`."""
-        arrays = [np.ascontiguousarray(x, np.int32) for x in (last, kind, cell, used)]
-        found = np.empty(len(last), np.float32)
-        _library().levada_going_to(*self._arguments(k), _pointer(self.value[k + 1]), len(last), *(_pointer(x) for x in arrays), _pointer(found))
+        arrays = [np.ascontiguousarray(x, np.int32) for x in (history, kind, cell, used)]
+        found = np.empty(len(history), np.float32)
+        _library().levada_going_to(ctypes.byref(self._step(k)), len(history), *(_pointer(x) for x in arrays), _pointer(found))
         return found.astype(np.float64)
 
 

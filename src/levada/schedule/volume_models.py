@@ -6,7 +6,7 @@ besides: tanks that are connected keep levels that differ by what the last confi
     a   the volume stored in all tanks, m3
     b   one coordinate of the rest: the direction, of the tanks' heads from their mean, in which cost and inflow change most (for one tank, none)
 
-and what remains is bounded by the zone (reach.Zone) that the last configuration can have led to. For each step k, group g of last configurations and
+and what remains is bounded by the zone (reach.Zone) that the last configuration can have led to. For each step k, group g of histories (the last configurations) and
 configuration c, the volume after the step, b after it and the energy of each meter are fitted as
 
     f(a, d) = p0 + p1 a + p2 a2 + p3 a3 + (q + r a) . d + s2 b2 + s3 b3        d: the tanks' heads less their mean (weighted by size), b in it
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from levada.domain.billing import metered
 from levada.domain.series import Floats
-from levada.schedule.joint import JointConfigurations
+from levada.schedule.joint import Histories, JointConfigurations
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.reach import Zone, whole
 
@@ -53,10 +53,9 @@ class VolumeModels:
     `low`, `high` (…, outputs) margins below and above; `possible` (n, groups, configurations).
     """
 
-    group: Ints
-    """Group of each configuration as the last one, (configurations,)."""
+    histories: Histories
     zones: list[list[Zone | None]]
-    """Zone at each instant by group of the configuration before it, [n + 1][groups]; None where no state can be."""
+    """Zone at each instant by group of the history before it, [n + 1][groups]; None where no state can be."""
     direction: Floats
     """(T,): b = direction . d."""
     weight: Floats
@@ -77,14 +76,13 @@ class VolumeModels:
         return (a - self.a_low) / (self.a_high - self.a_low)
 
 
-def fit_volume_models(plant: Plant, joint: JointConfigurations, rng: np.random.Generator, points: int) -> VolumeModels | None:
+def fit_volume_models(plant: Plant, joint: JointConfigurations, histories: Histories, rng: np.random.Generator, points: int) -> VolumeModels | None:
     """Propagate zones and fit the models, `points` states for each step, group and configuration, twice: to fit and to measure.
 
     None where no configuration keeps the limits from any state that can be reached.
     """
     n, tanks, kinds = plant.n, plant.tanks, len(joint.counts)
-    group = joint.groups()
-    groups = int(group.max()) + 1
+    groups = len(histories.group_after)
     engine = plant.simulator
     area = plant.span / plant.rise_m
     weight = area / area.sum()
@@ -92,7 +90,7 @@ def fit_volume_models(plant: Plant, joint: JointConfigurations, rng: np.random.G
     outputs = 2 + len(meters) + len(plant.problem.sources)
     shape = (n, groups, kinds, outputs)
     models = VolumeModels(
-        group=group, zones=[], direction=np.zeros(tanks), weight=weight, poly=np.zeros((*shape, _POLYNOMIAL)), slope=np.zeros((*shape, tanks)),
+        histories=histories, zones=[], direction=np.zeros(tanks), weight=weight, poly=np.zeros((*shape, _POLYNOMIAL)), slope=np.zeros((*shape, tanks)),
         tilt=np.zeros((*shape, tanks)), bend=np.zeros((*shape, 2)), low=np.zeros(shape), high=np.zeros(shape), possible=np.zeros((n, groups, kinds), bool),
         a_low=float(engine.min_volume.sum()), a_high=float(engine.max_volume.sum()), samples=0,
     )  # fmt: skip
@@ -151,11 +149,12 @@ def _run(
 
 def _next_zones(models: VolumeModels, rows: _Rows, limit: Zone, before: list[Zone | None]) -> list[Zone | None]:
     """The zones after a step: where each group's configurations lead from all zones, widened, and cut at the limits; None where none leads."""
-    _, _, c, after, _, ok = rows
+    _, g_before, c, after, _, ok = rows
+    group = models.histories.group_after[g_before, c]
     found: list[Zone | None] = []
     everything = np.concatenate([np.zeros((len(after), 1)), after], axis=1)
     for g in range(len(before)):
-        mine = (models.group[c] == g) & ok
+        mine = (group == g) & ok
         if not mine.any():
             found.append(None)
             continue
@@ -229,7 +228,7 @@ def _fit(plant: Plant, models: VolumeModels, k: int, rows: _Rows) -> None:
     target = out.copy()
     target[:, 0] -= a  # the change of volume is what is smooth
     tanks = plant.tanks
-    for group in range(models.possible.shape[1]):
+    for group in np.unique(g):
         for kind in np.unique(c):
             mine = (g == group) & (c == kind)
             if not mine.any():
