@@ -9,7 +9,8 @@ import pytest
 from tests.schedule.small_networks import Small
 
 from levada.hydraulics.operation import operation_violations, short_runs
-from levada.schedule.assignment import Duties, Fits, assign, to_pumps
+from levada.schedule.assignment import Fits, assign, to_pumps
+from levada.schedule.duties import Duties
 from levada.schedule.plant import Plant
 
 PUMPS = 3

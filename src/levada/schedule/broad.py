@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from levada.domain.pumping import PumpSchedule
 from levada.domain.series import Floats
+from levada.schedule.ahead import Forecast
 from levada.schedule.assignment import Fits, to_pumps
 from levada.schedule.bound import Relaxation, relax
+from levada.schedule.candidate import Candidate, Runner, Trial
 from levada.schedule.certificate import Bound
 from levada.schedule.improve import improve
-from levada.schedule.models import Models, fit_models
+from levada.schedule.mend import mend
+from levada.schedule.models import fit_models
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Work
 from levada.schedule.progress import Teller
-from levada.schedule.reach import Zone, reach, whole
-from levada.schedule.rules import follow_rules
-from levada.schedule.search import Candidate, Forecast, actions_of, beam, simulate
+from levada.schedule.reach import Zone, reach
+from levada.schedule.reach import whole as all_levels
+from levada.schedule.rules import follow_rules, set_valves
+from levada.schedule.search import Actions, Lean, actions_of, beam
 from levada.schedule.surface import Sampler, Surface, fit_surfaces
 from levada.schedule.verify import verify
 
@@ -30,6 +34,12 @@ _METHOD = (
 
 _SEVERITY = 20.0
 """A unit of severity (a whole tank beyond its limit) costs so many times running all pumps throughout."""
+
+_PEAKS = (0.75, 0.5, 0.25, 0.0)
+"""Where there are demand charges, peaks are tried at these shares of the way from the peak already reached to the one found."""
+
+_PRICES = (0.3, 3.0, 30.0)
+"""Where a total is beyond its limit, it is priced so that the limit would cost so many times running everything throughout."""
 
 _VERIFICATIONS = 4
 """Rounds of checking the bound's models against simulated steps, and of widening what fails."""
@@ -45,24 +55,31 @@ class Broad:
 
 
 def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known: tuple[Ints, Floats] | None, teller: Teller) -> Broad:
-    """Search and bound. `known`: counts and speeds by class of a schedule to begin from as well."""
+    """Search and bound. `known`: counts and speeds by class of a schedule to begin from as well. Sets the plant's first choice of valves."""
+    if plant.problem.valves:
+        set_valves(plant)
     sampler = Sampler(plant, rng)
     surfaces, zones = learn(plant, sampler, work, rng)
     models = fit_models(plant, surfaces, zones, sampler, work.audit_samples)
     relaxation = relax(plant, models, zones)
-    teller("relaxation", bound=relaxation.value)
+    teller("relaxation", bound=None if plant.problem.valves else relaxation.value)
+    runner = Runner(plant, fits)
+    forecast = Forecast(plant, surfaces, runner.whole)
     price = _SEVERITY * _full_cost(plant, surfaces)
-    forecast = Forecast(plant, surfaces)
-    best = _search(plant, forecast, models, relaxation, price, work, rng, fits, known, teller)
+    started = [known] if known is not None else []
+    hunt = _Hunt(plant, runner, forecast, actions_of(plant, models, relaxation), relaxation, price, work, rng, teller)
+    best, schedule = hunt.best([*started, _by_rules(plant)])
     checked, failed = 0, 0
-    for _ in range(_VERIFICATIONS):
+    for _ in range(_VERIFICATIONS if not plant.problem.valves else 0):
         checked, failed = verify(plant, models, zones, forecast)
         if not failed:
             break
         relaxation = relax(plant, models, zones)
     value = relaxation.value
     why = "the relaxation has no solution: no schedule can hold all limits" if relaxation.infeasible else "the relaxation was not solved"
-    if not all(c.is_complete for c in plant.components):
+    if plant.problem.valves:
+        value, why = None, "valves are set by the plan, and the relaxation knows them in one setting only"
+    elif not all(c.is_complete for c in plant.components):
         value, why = None, "there are more configurations of pumps than can be modelled; a part of them was searched"
     elif failed or any(m.is_refuted for m in models):
         value, why = None, "withdrawn, since steps that EPANET simulated contradict its models"
@@ -70,7 +87,6 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
         value=value, method=_METHOD, cost=best.cost if best.severity == 0 else np.inf, why=why, samples=models[0].samples if models else 0,
         work={"bound_checks": checked, **{f"bound_{k}": v for k, v in relaxation.work.items()}},
     )  # fmt: skip
-    schedule = to_pumps(plant, best.counts, best.speeds)
     teller("search", best.cost if best.severity == 0 else None, value)
     return Broad(schedule=schedule, bound=bound, water=relaxation.water)
 
@@ -84,7 +100,7 @@ def water_values(plant: Plant, rng: np.random.Generator, work: Work) -> Floats:
 
 def learn(plant: Plant, sampler: Sampler, work: Work, rng: np.random.Generator) -> tuple[list[Surface], list[Zone]]:
     """Surfaces over all levels, the zones that can be reached by them, and surfaces once more over these zones."""
-    everywhere = (whole(plant).draw(200, rng) - plant.floor_m) / plant.rise_m
+    everywhere = (all_levels(plant).draw(200, rng) - plant.floor_m) / plant.rise_m
     surfaces = fit_surfaces(plant, sampler, [everywhere] * plant.n, work.fit_samples)
     zones = reach(plant, surfaces, rng, 80)
     cloud = [(z.draw(60, rng) - plant.floor_m) / plant.rise_m for z in zones]
@@ -93,54 +109,110 @@ def learn(plant: Plant, sampler: Sampler, work: Work, rng: np.random.Generator) 
 
 
 def _full_cost(plant: Plant, surfaces: list[Surface]) -> float:
-    """Cost of running everything throughout at the mean absolute price: the scale of money in this problem."""
-    watts = 0.0
+    """Cost of running everything throughout at the mean absolute price, with all that whole schedules can cost: the scale of money in this problem."""
+    problem, watts = plant.problem, 0.0
     for s in surfaces:
         kinds, tanks = np.arange(len(s.counts)), len(s.component.tanks)
         out = s.evaluate(np.zeros_like(kinds), kinds, np.full((len(kinds), tanks), 0.5), s.high)
         watts += float(out[:, tanks : tanks + len(s.component.classes)].sum(axis=1).max(initial=0.0))
-    return max(watts / 1000.0, 0.01) * float((np.abs(plant.class_price).mean(axis=1) * plant.problem.steps.hours).sum()) + 1e-6
+    kw = max(watts / 1000.0, 0.01)
+    energy = kw * float((np.abs(plant.class_price).mean(axis=1) * problem.steps.hours).sum())
+    if problem.co2_kg_per_kwh is not None:
+        energy += kw * float(problem.co2_kg_per_kwh @ problem.steps.hours) * abs(problem.co2_price_per_kg)
+    charges = kw * max((m.demand_charge_per_kw for m in problem.meters), default=0.0)
+    stored = 0.0 if problem.stored_value_per_m3 is None else float(np.abs(problem.stored_value_per_m3) @ plant.span)
+    wear = 0.0 if problem.wear_cost_per_start is None else float(problem.wear_cost_per_start @ np.minimum(problem.max_starts, plant.n))
+    away = 0.0 if problem.deviation_cost_per_h is None else float((problem.deviation_cost_per_h * problem.steps.hours[:, None]).sum())
+    return energy + charges + stored + wear + away + 1e-6
 
 
-def _search(
-    plant: Plant, forecast: Forecast, models: list[Models], relaxation: Relaxation, price: float, work: Work, rng: np.random.Generator, fits: Fits,
-    known: tuple[Ints, Floats] | None, teller: Teller,
-) -> Candidate:  # fmt: skip
-    leaves = beam(plant, forecast, actions_of(plant, models, relaxation), relaxation.water, price, work.beam)
-    pool = [c for c in leaves[: 40 * work.candidates] if fits(c.counts)][: work.candidates]
-    pool = pool or [_within_starts(plant, fits, leaves[0])]
-    for counts, speeds in ([known] if known is not None else []) + [_by_rules(plant)]:
-        if fits(counts) and (other := simulate(plant, counts, speeds)) is not None:
-            pool.append(other)
-    # A few rounds for all, then the most promising to the end.
-    left = work.simulations
-    found: list[Candidate] = []
-    seen: set[bytes] = set()
+class _Hunt:
+    """One search: beams, what else there is to begin from, and local search from the best of it."""
 
-    def tell() -> bool:
-        kept = [c.cost for c in found if c.severity == 0]
-        return teller("search", min(kept, default=None), relaxation.value)
+    def __init__(
+        self, plant: Plant, runner: Runner, forecast: Forecast, actions: list[Actions], relaxation: Relaxation, price: float, work: Work,
+        rng: np.random.Generator, teller: Teller,
+    ) -> None:  # fmt: skip
+        self.plant, self.runner, self.forecast, self.actions, self.relaxation = plant, runner, forecast, actions, relaxation
+        self.price, self.work, self.rng, self.teller = price, work, rng, teller
+        self.left = work.simulations
+        self.found: dict[bytes, Candidate] = {}
 
-    for start in pool:
-        before = plant.simulator.solves
-        c, _ = improve(plant, forecast, start, price, fits, rng, budget=max(left // 2, 0), rounds=work.first_rounds)
-        left -= plant.simulator.solves - before
-        if (key := c.counts.tobytes() + c.speeds.tobytes()) not in seen:
-            seen.add(key)
-            found.append(c)
-        if not tell():
-            break
-    found.sort(key=lambda c: c.objective(price))
-    finished = found[:1]
-    for c in found[: work.finalists]:
-        if teller.is_stopped:
-            break
-        before = plant.simulator.solves
-        finished.append(improve(plant, forecast, c, price, fits, rng, budget=max(left, 0), rounds=work.rounds)[0])
-        left -= plant.simulator.solves - before
-        found.append(finished[-1])
-        tell()
-    return min(finished, key=lambda c: c.objective(price))
+    def best(self, others: list[tuple[Ints, Floats]]) -> tuple[Candidate, PumpSchedule]:
+        """The best schedule by classes and by pumps. `others`: counts and speeds of schedules to begin from beside those of the beam."""
+        work = self.work
+        self._begin(self._beam(work.beam, None), work.candidates)
+        self._take([self._mended((counts, speeds, self.runner.first_choices)) for counts, speeds in others])
+        self._lean()
+        for c in self._ranked()[: work.finalists]:
+            if self.teller.is_stopped:
+                break
+            self._improve(c, work.rounds, self.left)
+        # What the classes promise is looked at once more with the pumps that are to run: they are alike to a thousandth only.
+        chosen = None
+        for c in self._ranked()[: 1 + work.finalists]:
+            schedule = to_pumps(self.plant, c.counts, c.speeds, c.choices)
+            chosen = chosen or (c, schedule)
+            if c.severity > 0 or not self.plant.simulator.run(schedule).violations:
+                return c, schedule
+        assert chosen is not None
+        return chosen
+
+    def _ranked(self) -> list[Candidate]:
+        return sorted(self.found.values(), key=lambda c: c.objective(self.price))
+
+    def _beam(self, width: int, lean: Lean | None) -> list[Trial]:
+        return beam(self.runner, self.forecast, self.actions, self.relaxation.water, self.price, width, lean)
+
+    def _begin(self, leaves: list[Trial], most: int) -> None:
+        """Take the first leaves that fit, or the first of all made to fit."""
+        fitting = [t for t in leaves[: 40 * most] if self.runner.fits(t[0])][:most]
+        self._take(fitting or [self._mended(leaves[0])])
+
+    def _take(self, trials: list[Trial]) -> None:
+        """Simulate, and improve each a little."""
+        for c in self.runner.simulate_all(trials) if trials else []:
+            if c is not None and not self.teller.is_stopped:
+                self._improve(c, self.work.first_rounds, self.left // 2)
+
+    def _improve(self, start: Candidate, rounds: int, budget: int) -> None:
+        before = self.plant.simulator.solves
+        c, _ = improve(self.runner, self.forecast, start, self.price, self.rng, budget=max(budget, 0), rounds=rounds)
+        self.left -= self.plant.simulator.solves - before
+        self.found[c.key] = c
+        kept = [c.cost for c in self.found.values() if c.severity == 0]
+        self.teller("search", min(kept, default=None), None if self.plant.problem.valves else self.relaxation.value)
+
+    def _lean(self) -> None:
+        """Beams once more, pressed below the peaks found, or away from totals that are beyond their limits."""
+        whole, none = self.runner.whole, Lean.none(self.runner)
+        best = self._ranked()[0]
+        most = max(1, self.work.candidates // 4)
+        leans = []
+        if whole.has_charges:
+            peak = whole.grid_kw(np.arange(self.plant.n), best.power).max(axis=0)
+            room = np.maximum(peak - whole.peak_so_far_kw, 0.0)
+            if whole.charge(peak) > 0:
+                leans += [replace(none, peak_kw=np.where(whole.charge_per_kw > 0, whole.peak_so_far_kw + share * room, np.inf)) for share in _PEAKS]
+        over = whole.totals_of(best.power, best.source) > whole.most
+        if over.any():
+            scale = self.price / _SEVERITY / np.maximum(np.where(np.isfinite(whole.most), whole.most, 1.0), 1e-9)
+            leans += [replace(none, price_of_totals=np.where(over, times * scale, 0.0)) for times in _PRICES]
+        for lean in leans:
+            if self.teller.is_stopped:
+                break
+            self._begin(self._beam(max(self.work.beam // 2, 1), lean), most)
+
+    def _mended(self, trial: Trial) -> Trial:
+        counts, speeds, choices = trial
+        counts = mend(self.plant, self.runner.fits, counts)
+        return counts, _speeds(self.plant, counts, speeds), choices
+
+
+def _speeds(plant: Plant, counts: Ints, speeds: Floats) -> Floats:
+    """Speeds (n, classes) for counts that may run where none was meant to: the highest that the class has had."""
+    usual = np.where(speeds.max(axis=0) > 0, speeds.max(axis=0), plant.top_speed)
+    return np.where(counts > 0, np.where(speeds > 0, speeds, usual), 0.0)
 
 
 def _by_rules(plant: Plant) -> tuple[Ints, Floats]:
@@ -150,25 +222,7 @@ def _by_rules(plant: Plant) -> tuple[Ints, Floats]:
 
 
 def rules_within_starts(plant: Plant, fits: Fits) -> PumpSchedule:
-    """What level switches would do, held to the limits of starts: for a search that was stopped before it had anything."""
+    """What level switches would do, made to fit what binds the pumps by themselves: for a search that was stopped before it had anything."""
     counts, speeds = _by_rules(plant)
-    leaf = _within_starts(plant, fits, Candidate(counts, speeds, 0.0, 0.0, np.zeros((0, plant.tanks))))
-    return to_pumps(plant, leaf.counts, leaf.speeds)
-
-
-def _within_starts(plant: Plant, fits: Fits, leaf: Candidate) -> Candidate:
-    """The leaf with constant counts in each class whose starts do not fit, at the class's usual count: a start for local search."""
-    counts, speeds = leaf.counts.copy(), leaf.speeds.copy()
-    for c in range(len(plant.classes)):
-        only = np.zeros_like(counts)
-        only[:, c] = counts[:, c]
-        if fits(only):
-            continue
-        for count in (round(float(counts[:, c].mean())), 0, int(plant.initial_count[c])):
-            counts[:, c] = np.minimum(count, plant.available[:, c])
-            only[:, c] = counts[:, c]
-            if fits(only):
-                break
-        usual = float(leaf.speeds[:, c].max()) or plant.classes[c].bins[-1][1]
-        speeds[:, c] = np.where(counts[:, c] > 0, usual, 0.0)
-    return Candidate(counts, speeds, leaf.cost, leaf.severity, leaf.volume)
+    counts = mend(plant, fits, counts)
+    return to_pumps(plant, counts, _speeds(plant, counts, speeds))

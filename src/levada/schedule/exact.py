@@ -42,6 +42,12 @@ _MOST_WIDENING = 1.5
 
 _MOST_LEAVES = 5000
 
+_HOPELESS = 0.2
+"""Where the first stage leaves a gap wider than this share of the cost, or finds no schedule at all, the tanks do not hang together."""
+
+_SMALL_NETWORK = 20
+"""Junctions of a network whose solves count as one."""
+
 _METHOD = (
     "dynamic programming over the volume stored in all tanks and one coordinate of their differences, by the last configurations and starts used, with margins "
     "measured in EPANET; then a search of all schedules below the best one"
@@ -114,6 +120,8 @@ def search_exactly(plant: Plant, rng: np.random.Generator, fits: Fits, work: Wor
     locks = Locks(plant, joint)
     starts = Starts(plant, joint)
     begun = plant.simulator.solves
+    # A solve of a large network takes longer: the limit is of work, not of solves.
+    limit = begun + int(work.exact_solves / max(1.0, len(plant.problem.network.junctions) / _SMALL_NETWORK))
     best, value, samples, contradicted = _Best(), -np.inf, 0, False
     if known is not None and fits(known[0]):
         _take(plant, joint, starts, best, known[0])
@@ -126,7 +134,7 @@ def search_exactly(plant: Plant, rng: np.random.Generator, fits: Fits, work: Wor
                 why = "no configuration keeps the limits through every step, from any of the states drawn"
                 return Exact(None, None, np.inf, Bound(value=None, method=_METHOD, why=why), np.zeros((plant.n + 1, plant.tanks)))
         for _ in range(_REPEATS):
-            run = _Run(plant, joint, locks, models, starts, fits, best, stage, begun + work.exact_solves, teller)
+            run = _Run(plant, joint, locks, models, starts, fits, best, stage, limit, teller)
             bound, is_done = run.all_ends()
             contradicted = run.failed > 0
             if not contradicted:
@@ -135,7 +143,8 @@ def search_exactly(plant: Plant, rng: np.random.Generator, fits: Fits, work: Wor
                 break
             if teller.is_stopped or run.is_spent:
                 break
-        if is_done or teller.is_stopped or plant.simulator.solves >= begun + work.exact_solves:
+        is_hopeless = not np.isfinite(best.cost) or best.cost - value > _HOPELESS * abs(best.cost)
+        if is_done or is_hopeless or teller.is_stopped or plant.simulator.solves >= limit:
             break
     bound_found = Bound(
         value=value if np.isfinite(value) else None, method=_METHOD, cost=best.cost, samples=samples,
@@ -205,7 +214,8 @@ class _Run:
         if plant.problem.count_starts == "periodic":
             ends = [int(c) for c in np.flatnonzero(self.joint.ready[-1])]
             if self.best.kinds is not None:
-                ends.sort(key=lambda end: end != self.best.kinds[-1])  # the best known first: its cutoff helps the others
+                known = int(self.best.kinds[-1])
+                ends.sort(key=lambda end: end != known)  # the best known first: its cutoff helps the others
         least, is_proved = [], True
         for end in ends:
             value, complete = self._one_end(end)

@@ -104,8 +104,10 @@ MOST_CODES = 50_000
 def pump_classes(problem: PumpingProblem, speed_bins: int = SPEED_BINS) -> tuple[PumpClass, ...]:
     """Group the pumps into classes, in the order of their first pump; speeds cut into `speed_bins` ranges."""
     groups: dict[object, list[int]] = {}
+    meter = {name: m.name for m in problem.meters for name in m.pumps}
     for j, p in enumerate(problem.network.pumps):
         key = (
+            meter.get(p.name),
             p.start_node, p.end_node, p.head_curve, p.efficiency_curve, p.global_efficiency, p.constant_power_w,
             float(problem.min_speed[j]), float(problem.max_speed[j]), problem.price_per_kwh[:, j].tobytes(),
         )  # fmt: skip

@@ -1,7 +1,8 @@
 """Why each pump is switched when it is: computed figures, and a sentence for an operator.
 
 Two figures decide a switch: what a cubic metre costs to pump now, and what a cubic metre in the tank is worth (the dual of the storage
-balance in the bound). And one test shows what the switch is for: the schedule is simulated with this switch left out for a step.
+balance in the bound). And tests show what the switch is for: the schedule is simulated with this switch a step later, a step earlier, and without
+the run or pause that it begins; what then costs more, or which limit fails first, is the reason.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from levada.schedule.rules import watched_tanks
 __all__ = ["SwitchReason", "explain"]
 
 _MOST_TESTS = 120
+"""Simulations spent on tests, three to a switch."""
+
+_BY_THEMSELVES = frozenset({"starts", "simultaneous starts", "on time", "off time"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +34,11 @@ class SwitchReason:
     | pumping_cost_per_m3 | energy cost of a cubic metre pumped in this step (of the step before, for a pump that stops) |
     | water_value_per_m3 | worth of a cubic metre more in the tank it fills, at the end of this step |
     | level_m, min_level_m, max_level_m | of that tank at the start of this step |
-    | delay_cost | what the schedule would cost more were the switch a step later (energy only) |
+    | delay_cost, advance_cost | what the schedule would cost more (its whole bill) were the switch a step later, a step earlier |
+    | forbid_cost | what it would cost more without the run that begins here, or with the pause that begins here filled |
+
+    Those three count no limits that would fail; `text` says which would fail first, and `binding` is it by its kind and element, such as
+    `level of T`; empty where none would.
     """
 
     pump: str
@@ -38,6 +46,7 @@ class SwitchReason:
     action: str
     text: str
     figures: dict[str, float] = field(default_factory=dict)
+    binding: str = ""
 
 
 def explain(plant: Plant, schedule: PumpSchedule, trajectory: Trajectory, water: Floats) -> tuple[SwitchReason, ...]:
@@ -57,15 +66,19 @@ def explain(plant: Plant, schedule: PumpSchedule, trajectory: Trajectory, water:
             action = "speed" if turned else "on" if on else "off"
             figures = _figures(plant, trajectory, water, watched, k, j, on)
             why = _because(figures, action)
+            binding = ""
             if action != "speed" and tests < _MOST_TESTS:
-                tests += 1
-                why += _test(plant, schedule, trajectory, before_on, before_speed, k, j, figures)
+                said, binding = _tests(plant, schedule, trajectory, k, j, figures)
+                tests += 3
+                why += said
             if not problem.available[k, j] and action == "off":
                 why = "it is not available from here"
+            if problem.forced_on is not None and problem.forced_on[k, j] and action == "on":
+                why = "it must run from here"
             tank = problem.network.tanks[watched[j]].name if watched[j] >= 0 else None
             state = f"; tank {tank} is at {figures['level_m']:.2f} m ({figures['min_level_m']:.2f} to {figures['max_level_m']:.2f} m)" if tank else ""
             verb = {"on": "starts", "off": "stops", "speed": f"goes to speed {schedule.speed[k, j]:.3f}"}[action]
-            found.append(SwitchReason(pump=pump.name, step=k, action=action, text=f"{pump.name} {verb}: {why}{state}.", figures=figures))
+            found.append(SwitchReason(pump=pump.name, step=k, action=action, text=f"{pump.name} {verb}: {why}{state}.", figures=figures, binding=binding))
     return tuple(found)
 
 
@@ -110,28 +123,55 @@ def _because(figures: dict[str, float], action: str) -> str:
     return text
 
 
-def _test(
-    plant: Plant, schedule: PumpSchedule, trajectory: Trajectory, before_on: Floats, before_speed: Floats, k: int, j: int, figures: dict[str, float]
-) -> str:
-    """Simulate with the switch a step later, and say what comes of it."""
+def _tests(plant: Plant, schedule: PumpSchedule, trajectory: Trajectory, k: int, j: int, figures: dict[str, float]) -> tuple[str, str]:
+    """Simulate without the switch in three ways, note what each costs, and say what comes of it; and the limit that fails first, of the first way in which one does."""
+    on = bool(schedule.on[k, j])
+    turns = np.flatnonzero(schedule.on[k:, j] != on)
+    until = k + int(turns[0]) if len(turns) else plant.n
+    ways = (
+        ("delay_cost", "a step later", k, k + 1, not on),
+        ("advance_cost", "a step earlier", k - 1, k, on),
+        ("forbid_cost", "without this run" if on else "with no pause", k, until, not on),
+    )
+    said, binding = "", ""
+    for name, when, a, b, state in ways:
+        if a < 0 or (name == "forbid_cost" and until == k + 1):
+            continue  # nothing before the start; a run of a single step is left out already where it is put off
+        other = _changed(plant, schedule, a, b, j, state)
+        if other is None:
+            continue
+        found = plant.simulator.run(other)
+        more = found.cost - trajectory.cost
+        figures[name] = float(more)
+        if until == k + 1 and name == "delay_cost":
+            figures["forbid_cost"] = float(more)
+        first = _first_fresh(trajectory, found)
+        if first is not None:
+            binding = binding or f"{first.limit} of {first.element}"
+            if name != "forbid_cost" or "later" not in said:
+                said += f"; {when}, {first.text}"
+        elif more > 0:
+            said += f"; {when}, it would cost {more:.2f} more"
+        elif name == "delay_cost":
+            said += f"; {when} would save {-more:.2f} but leave less water, or break a limit of starts"
+    return said, binding
+
+
+def _changed(plant: Plant, schedule: PumpSchedule, a: int, b: int, j: int, state: bool) -> PumpSchedule | None:
+    """The schedule with pump j on or off in steps [a, b); None where it must not be."""
+    problem = plant.problem
+    if (state and not problem.available[a:b, j].all()) or (not state and problem.forced_on is not None and problem.forced_on[a:b, j].any()):
+        return None
     on, speed = schedule.on.copy(), schedule.speed.copy()
-    on[k, j] = before_on[k, j]
-    slowest = float(plant.problem.min_speed[j])
-    speed[k, j] = (before_speed[k, j] if before_speed[k, j] > 0 else slowest) if on[k, j] else 0.0
-    if on[k, j] and not plant.problem.available[k, j]:
-        return ""
-    other = plant.simulator.run(PumpSchedule(on=on, speed=speed))
-    more = other.cost - trajectory.cost
-    figures["delay_cost"] = float(more)
+    on[a:b, j] = state
+    running = schedule.speed[:, j][schedule.on[:, j]]
+    nearby = schedule.speed[[max(a - 1, 0), min(b, plant.n - 1)], j].max()
+    speed[a:b, j] = (nearby or (running[0] if len(running) else problem.max_speed[j])) if state else 0.0
+    return PumpSchedule(on=on, speed=speed, valve_choice=schedule.valve_choice)
+
+
+def _first_fresh(trajectory: Trajectory, other: Trajectory) -> Violation | None:
+    """The first limit to fail, in time, that holds in the schedule itself; starts and stays aside, which any change of one switch may touch."""
     known = {(v.limit, v.element) for v in trajectory.violations}
-    fresh = [v for v in other.violations if (v.limit, v.element) not in known and v.limit != "starts"]
-    if fresh:
-        return f"; a step later, {_worst(fresh).text}"
-    if more > 0:
-        return f"; a step later, energy would cost {more:.2f} more"
-    return f"; a step later would save {-more:.2f} of energy but leave less water, or break a start limit"
-
-
-def _worst(violations: list[Violation]) -> Violation:
-    order = {"level": 0, "saturation": 1, "pressure": 2, "end level": 3, "supply": 4, "power": 5}
-    return min(violations, key=lambda v: (order.get(v.limit, 9), -v.amount))
+    fresh = [v for v in other.violations if (v.limit, v.element) not in known and v.limit not in _BY_THEMSELVES]
+    return min(fresh, key=lambda v: (np.inf if v.at_s is None else v.at_s, -v.amount), default=None)

@@ -3,7 +3,7 @@
 In each step every kept state is continued by every sensible action on the response surfaces at once; the most promising continuations,
 spread over starts used and volumes stored, are then simulated in EPANET and become the states of the next step. Costs, levels and
 violations of what is kept are therefore EPANET's own. What is promising: cost so far, plus a heavy price on violations, minus the value
-of the water stored, from the duals of the bound.
+of the water stored, from the duals of the bound. What belongs to the whole schedule (whole.py) is counted as it accrues: peaks, starts, totals.
 """
 
 from __future__ import annotations
@@ -12,23 +12,19 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
+from levada.domain.pumping import Bools
 from levada.domain.series import Floats
+from levada.hydraulics.operation import days_of
+from levada.schedule.ahead import FREE_SHARE, Forecast
 from levada.schedule.bound import Relaxation
+from levada.schedule.candidate import Candidate, Runner, Trial, penalty
 from levada.schedule.models import Models
 from levada.schedule.plant import Ints, Plant
-from levada.schedule.surface import Surface
 
-__all__ = ["Actions", "Candidate", "Forecast", "beam", "simulate"]
+__all__ = ["Actions", "Candidate", "Forecast", "Lean", "actions_of", "beam"]
 
 _MOST_ACTIONS = 48
-_FREE_SHARE = 0.01
-"""Surfaces may be wrong by this share of a tank before a predicted overflow counts."""
-
-_FREE_METRES = 0.2
-_MOST_PARTS = 2
-"""A forecast cuts a step into at most so many parts of constant flow: it only has to rank."""
 
 _BINS = (1000, 100, 30, 12, 6)
 """Cells a tank's range may be cut into, to keep only the best of like states."""
@@ -36,20 +32,8 @@ _BINS = (1000, 100, 30, 12, 6)
 _CROWD = 1
 """Cells are made coarser until so many times the width are left."""
 
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A schedule by classes: counts, speeds (n, classes); EPANET's cost and severity (end levels included), states (n + 1, tanks)."""
-
-    counts: Ints
-    speeds: Floats
-    cost: float
-    severity: float
-    volume: Floats
-
-    def objective(self, price: float) -> float:
-        """Cost with violations priced: each unit of severity, and a twentieth of a unit for there being any at all."""
-        return self.cost + price * (self.severity + (0.05 if self.severity > 0 else 0.0))
+_BROKEN = 0.1
+"""Severity of a start beyond the limit, where no action keeps it."""
 
 
 @dataclass(frozen=True)
@@ -61,25 +45,22 @@ class Actions:
     configuration: Ints
 
 
-def simulate(plant: Plant, counts: Ints, speeds: Floats, *, worse_than: float = np.inf, price: float = 0.0) -> Candidate | None:
-    """Simulate a schedule of classes in EPANET. Gives up (None) once violations alone cost more than `worse_than` at `price`."""
-    v = plant.simulator.volumes(plant.problem.initial_level_m)
-    volume = np.empty((plant.n + 1, plant.tanks))
-    volume[0] = v
-    cost = severity = 0.0
-    for k in range(plant.n):
-        r = plant.step(k, v, counts[k], speeds[k])
-        cost, severity, v = cost + r.cost, severity + r.severity, r.volume
-        volume[k + 1] = v
-        if price * severity > worse_than:
-            return None
-    severity += shortage(plant, v)
-    return Candidate(counts, speeds, cost, severity, volume)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lean:
+    """Which way the beam is pressed beyond costs and limits: power (meters,) kW that it should not draw more than, and a price on each of
+    the totals that are limited (totals,). A beam meets peaks and totals only when it is too late; pressed from the first step it does not."""
 
+    peak_kw: Floats
+    price_of_totals: Floats
 
-def shortage(plant: Plant, volume: Floats) -> float:
-    """Severity of ending below the levels asked for: the sum of missing shares of tanks."""
-    return float(np.maximum(plant.x_end - plant.state(volume) - 1e-9, 0.0).sum())
+    @staticmethod
+    def none(runner: Runner) -> Lean:
+        return Lean(peak_kw=np.full(len(runner.whole.meters), np.inf), price_of_totals=np.zeros(len(runner.whole.most)))
+
+    def of(self, grid_kw: Floats, totals: Floats, price: float) -> Floats:
+        """What rows pay for power from the grid (N, meters) and totals (N, totals), at a price of severity."""
+        over = np.maximum(grid_kw / np.maximum(self.peak_kw, 1.0) - 1.0, 0.0).sum(axis=1)
+        return np.asarray(price * over + totals @ self.price_of_totals, np.float64)
 
 
 def actions_of(plant: Plant, models: list[Models], relaxation: Relaxation) -> list[Actions]:
@@ -91,7 +72,7 @@ def actions_of(plant: Plant, models: list[Models], relaxation: Relaxation) -> li
             s = model.surface
             mine: list[tuple[float, int, tuple[float, ...]]] = []
             for c in range(len(s.counts)):
-                if not model.possible[k, c]:
+                if not model.possible[k, c] or (s.counts[c] < plant.forced[k, list(s.component.classes)]).any():
                     continue
                 reduced = float(relaxation.reduced[m][k, c]) if relaxation.reduced else 0.0
                 if relaxation.weight and relaxation.weight[m][k, c] > 1e-9:
@@ -104,7 +85,8 @@ def actions_of(plant: Plant, models: list[Models], relaxation: Relaxation) -> li
             if not mine:
                 # Nothing possible by the models (say, a floor that no configuration holds): let the pumps that may run all be tried.
                 ready = plant.available[k, list(s.component.classes)]
-                mine = [(0.0, c, tuple(s.high[c].tolist())) for c in range(len(s.counts)) if (s.counts[c] <= ready).all()]
+                must = plant.forced[k, list(s.component.classes)]
+                mine = [(0.0, c, tuple(s.high[c].tolist())) for c in range(len(s.counts)) if (s.counts[c] <= ready).all() and (s.counts[c] >= must).all()]
             mine.sort(key=lambda item: item[0])
             parts.append(mine[:_MOST_ACTIONS])
         joint = sorted(product(*parts), key=lambda items: sum(i[0] for i in items))[:_MOST_ACTIONS] if len(parts) <= 3 else _join(parts)
@@ -129,114 +111,137 @@ def _join(parts: list[list[tuple[float, int, tuple[float, ...]]]]) -> list[tuple
     return joint
 
 
-class Forecast:
-    """One step of the plant on surfaces, for many states and actions at once."""
+@dataclass(frozen=True)
+class _Beam:
+    """States kept, by row: volume (N, tanks); cost with what has accrued of the whole; severity; what was paid for leaning; counts so far
+    (N, steps done, classes); starts used today (N, classes); peaks (N, meters) kW; totals (N, totals)."""
 
-    def __init__(self, plant: Plant, surfaces: list[Surface]) -> None:
-        self.plant, self.surfaces = plant, surfaces
-
-    def step(self, k: int, x: Floats, configuration: Ints, speeds: Floats) -> tuple[Floats, Floats, Floats]:
-        """States after step k, cost, and severity of all but levels, from states x (N, tanks), configuration (N, components), speeds (N, classes)."""
-        plant, problem = self.plant, self.plant.problem
-        duration = int(problem.steps.durations_s[k])
-        parts = min(duration // problem.hydraulic_step_s, _MOST_PARTS)
-        h = duration / parts
-        steps = np.full(len(x), k)
-        cost, severity = np.zeros(len(x)), np.zeros(len(x))
-        for _ in range(parts):
-            dx, power = np.zeros_like(x), np.zeros(len(x))
-            for m, s in enumerate(self.surfaces):
-                tanks, own = list(s.component.tanks), list(s.component.classes)
-                t, q = len(tanks), len(own)
-                out = s.evaluate(steps, configuration[:, m], x[:, tanks], speeds[:, own])
-                dx[:, tanks] += out[:, :t] * h / plant.span[tanks]
-                watts = out[:, t : t + q]
-                power += watts.sum(axis=1)
-                cost += watts @ plant.class_price[k, own] * h / 3.6e6
-                severity += 0.05 * (out[:, t + q : t + 2 * q] <= 0).sum(axis=1)
-                severity += np.maximum(-_FREE_METRES - out[:, t + 3 * q :], 0.0).sum(axis=1) / 10.0
-            x = x + dx
-            x = np.where(problem.may_stand_full, np.minimum(x, 1.0), x)
-            if problem.max_power_kw is not None:
-                severity += np.maximum(power / 1000.0 / problem.max_power_kw - 1.005, 0.0)
-        return x, cost, severity
-
-    def beyond(self, x: Floats, free: float = _FREE_SHARE) -> Floats:
-        """Severity of levels beyond their limits by more than a share `free`, at states (..., tanks)."""
-        low = np.minimum(0.0, self.plant.x0) - free
-        return np.asarray((np.maximum(x - 1.0 - free, 0.0) + np.maximum(low - x, 0.0)).sum(axis=-1), np.float64)
-
-    def configuration(self, counts: Ints, speeds: Floats) -> Ints:
-        """Configuration of each component (N, components) that counts, speeds (N, classes) fall into."""
-        found = np.zeros((len(counts), len(self.surfaces)), np.int64)
-        for m, s in enumerate(self.surfaces):
-            code = np.zeros(len(counts), np.int64)
-            for cls in s.component.classes:
-                bins = self.plant.classes[cls].bins
-                edges = np.array([b[1] for b in bins[:-1]])
-                b = np.searchsorted(edges, speeds[:, cls])
-                # The states of a class are off, then counts in order, each with its bins; components list their product in order.
-                code = code * (1 + self.plant.class_size[cls] * len(bins)) + np.where(counts[:, cls] > 0, 1 + (counts[:, cls] - 1) * len(bins) + b, 0)
-            found[:, m] = s.component.place[code]
-        return found
+    volume: Floats
+    cost: Floats
+    severity: Floats
+    leaned: Floats
+    past: Ints
+    used: Ints
+    peak_kw: Floats
+    totals: Floats
 
 
-def beam(
-    plant: Plant, forecast: Forecast, actions: list[Actions], water: Floats, price: float, width: int
-) -> list[Candidate]:
+def beam(runner: Runner, forecast: Forecast, actions: list[Actions], water: Floats, price: float, width: int, lean: Lean | None = None) -> list[Trial]:
     """The schedules of the states left at the end, best first. `price` is what a unit of severity costs; `width` states are kept."""
+    plant, whole = runner.plant, runner.whole
     problem, classes = plant.problem, len(plant.classes)
-    periodic = problem.count_starts == "periodic"
-    limited = plant.class_starts < plant.n * plant.class_size / 2
-    volume = plant.simulator.volumes(problem.initial_level_m)[None]
-    cost, severity = np.zeros(1), np.zeros(1)
-    counts = plant.initial_count[None].copy()
-    starts, first = np.zeros((1, classes), np.int64), np.zeros((1, classes), np.int64)
+    lean = lean or Lean.none(runner)
+    bars = _Bars(plant)
+    limited = bars.starts.min(axis=0) < plant.n * plant.class_size / 2
+    state = _Beam(
+        plant.simulator.volumes(problem.initial_level_m)[None], np.zeros(1), np.zeros(1), np.zeros(1), np.zeros((1, 0, classes), np.int64),
+        np.zeros((1, classes), np.int64), np.repeat(whole.peak_so_far_kw[None], 1, axis=0), np.zeros((1, len(whole.most))),
+    )  # fmt: skip
     trail: list[tuple[Ints, Ints]] = []
     for k in range(plant.n):
-        a, x = actions[k], plant.state(volume)
+        a, x = actions[k], plant.state(state.volume)
         m = len(a.counts)
-        begun = np.maximum(a.counts[None] - counts[:, None], 0)
-        if k == 0 and periodic:
-            begun[:] = 0
-        used = starts[:, None] + begun
-        allowed = (used <= plant.class_starts).all(axis=2).ravel()
+        begun, used, broken = bars.look(k, state.past, state.used, a.counts)
+        allowed = (broken == 0).ravel()
         if not allowed.any():
             allowed[:] = True
         rows = np.flatnonzero(allowed)
         i, j = rows // m, rows % m
-        x2, c2, s2 = forecast.step(k, x[i], a.configuration[j], a.speeds[j])
-        total = cost[i] + c2 + price * (severity[i] + s2 + forecast.beyond(x2))
-        over = np.maximum(used[i, j] - plant.class_starts, 0).sum(axis=1)
-        score = total + price * 0.1 * over - x2 @ water[k + 1]
+        ahead = forecast.step(k, x[i], a.configuration[j], a.speeds[j])
+        accrued = np.zeros(len(rows))
+        for c in range(classes):
+            accrued += begun[i, j, c] * whole.wear(c) + whole.deviation(k, c, a.counts[j, c])
+        total = state.cost[i] + ahead.cost + accrued + whole.charge(np.maximum(state.peak_kw[i], ahead.grid_kw)) - whole.charge(state.peak_kw[i])
+        amiss = state.severity[i] + ahead.severity + forecast.beyond(k, ahead.x) + whole.beyond(state.totals[i] + ahead.totals) + _BROKEN * broken[i, j]
         if k == plant.n - 1:
-            score = total + price * np.maximum(plant.x_end - x2 - _FREE_SHARE, 0.0).sum(axis=1)
-        origin = first[i] if k else a.counts[j]
-        kept = _keep(score, x2, a.counts[j], used[i, j], origin if periodic else np.zeros_like(origin), limited, width)
+            total += whole.stored(plant.volume(ahead.x))
+            amiss += forecast.end(ahead.x, FREE_SHARE)
+        else:
+            total -= ahead.x @ water[k + 1]
+        score = total + price * penalty(amiss) + state.leaned[i] + lean.of(ahead.grid_kw, ahead.totals, price)
+        first = state.past[i, 0] if k else a.counts[j]
+        kept = _keep(score, ahead.x, a.counts[j], used[i, j], first if bars.is_periodic else np.zeros_like(first), limited, width)
         i, j = i[kept], j[kept]
-        starts, first, counts = used[i, j], origin[kept], a.counts[j]
-        new_volume, new_cost, new_severity = np.empty((len(i), plant.tanks)), np.empty(len(i)), np.empty(len(i))
-        for r, (state, action) in enumerate(zip(i.tolist(), j.tolist(), strict=True)):
-            result = plant.step(k, volume[state], a.counts[action], a.speeds[action])
-            new_volume[r], new_cost[r], new_severity[r] = result.volume, cost[state] + result.cost, severity[state] + result.severity
-        volume, cost, severity = new_volume, new_cost, new_severity
+        step = runner.steps(k, state.volume[i], a.counts[j], a.speeds[j], np.repeat(plant.first_choice, len(i), axis=0))
+        grid = whole.grid_kw(np.full(len(i), k), step.power)
+        gained = whole.totals(k, whole.co2_kg(np.full(len(i), k), grid), step.source)
+        peak = np.maximum(state.peak_kw[i], grid)
+        state = _Beam(
+            step.volume, state.cost[i] + step.cost + accrued[kept] + whole.charge(peak) - whole.charge(state.peak_kw[i]),
+            state.severity[i] + step.severity + _BROKEN * broken[i, j], state.leaned[i] + lean.of(grid, gained, price),
+            np.concatenate([state.past[i], a.counts[j][:, None]], axis=1), used[i, j], peak, state.totals[i] + gained,
+        )  # fmt: skip
         trail.append((i, j))
-    ends = np.array([shortage(plant, v) for v in volume])
-    objective = cost + price * (severity + ends)
-    found = []
-    for r in np.lexsort((np.arange(len(cost)), objective)).tolist():
-        taken, state = [], r
+    amiss = state.severity + whole.end(state.volume) + whole.beyond(state.totals)
+    objective = state.cost + whole.stored(state.volume) + price * penalty(amiss)
+    found: list[Trial] = []
+    for r in np.lexsort((np.arange(len(objective)), objective)).tolist():
+        taken, row = [], r
         for i, j in reversed(trail):
-            taken.append(int(j[state]))
-            state = int(i[state])
+            taken.append(int(j[row]))
+            row = int(i[row])
         taken.reverse()
-        chosen = np.array([actions[k].counts[action] for k, action in enumerate(taken)])
         speeds = np.array([actions[k].speeds[action] for k, action in enumerate(taken)])
-        found.append(Candidate(chosen, speeds, float(cost[r]), float(severity[r] + ends[r]), np.zeros((0, plant.tanks))))
+        found.append((state.past[r], speeds, runner.first_choices))
     return found
 
 
-def _keep(score: Floats, x: Floats, counts: Ints, starts: Ints, first: Ints, limited: NDArray[np.bool_], width: int) -> Ints:
+class _Bars:
+    """What counts alone forbid, by class: starts in a day, starts together, least times on and off."""
+
+    def __init__(self, plant: Plant) -> None:
+        problem = plant.problem
+        self.plant = plant
+        self.is_periodic = problem.count_starts == "periodic"
+        self.day = days_of(problem)
+        made = np.zeros(plant.pumps, np.int64) if problem.starts_made is None else problem.starts_made
+        limits = [np.maximum(problem.max_starts - (made if d == 0 else 0), 0) for d in range(int(self.day[-1]) + 1)]
+        self.starts: Ints = np.array([[int(limit[list(c.pumps)].sum()) for c in plant.classes] for limit in limits])
+        """Most starts by day and class."""
+        self.at_s = problem.steps.offsets_s
+        self.least = [
+            None if of is None or not of.any() else np.array([float(of[list(c.pumps)].max()) for c in plant.classes]) for of in (problem.min_on_s, problem.min_off_s)
+        ]
+        self.held = np.full(plant.pumps, np.inf) if problem.held_s is None else problem.held_s
+
+    def look(self, k: int, past: Ints, used: Ints, counts: Ints) -> tuple[Ints, Ints, Ints]:
+        """Starts of rows (N) by actions (A), (N, A, classes); starts used today with them; how many bars each breaks, (N, A).
+        past (N, k, classes), used (N, classes), counts (A, classes)."""
+        plant = self.plant
+        before = past[:, -1] if k else np.repeat(plant.initial_count[None], len(past), axis=0)
+        begun = np.maximum(counts[None] - before[:, None], 0)
+        if k == 0 and self.is_periodic:
+            begun = np.zeros_like(begun)
+        if k and self.day[k] != self.day[k - 1]:
+            used = np.zeros_like(used)
+        spent = used[:, None] + begun
+        broken = (np.maximum(spent - self.starts[self.day[k]], 0) * (begun > 0)).sum(axis=2)
+        if plant.problem.max_simultaneous_starts is not None:
+            broken += np.maximum(begun.sum(axis=2) - plant.problem.max_simultaneous_starts, 0)
+        for sign, least in zip((1, -1), self.least, strict=True):
+            if least is not None:
+                locked = self._locked(k, past, sign, least)
+                room = counts if sign > 0 else plant.class_size - counts
+                broken += np.maximum(locked[:, None] - room[None], 0).sum(axis=2)
+        return begun, spent, broken
+
+    def _locked(self, k: int, past: Ints, sign: int, least: Floats) -> Ints:
+        """How many pumps of each class (N, classes) must stay on (sign 1) or off (-1) in step k, having been switched less than `least` seconds ago."""
+        plant, problem = self.plant, self.plant.problem
+        start = plant.initial_count if not self.is_periodic else past[:, :1] if k else plant.initial_count
+        before = np.concatenate([np.broadcast_to(start, (len(past), 1, past.shape[2])), past], axis=1)
+        switched = np.maximum(sign * np.diff(before, axis=1), 0)
+        recent: Bools = self.at_s[k] - self.at_s[:k, None] < least - 1e-6
+        locked = (switched * recent[None]).sum(axis=1)
+        if not self.is_periodic:
+            as_now = problem.initial_on if sign > 0 else ~problem.initial_on
+            for c, cls in enumerate(plant.classes):
+                own = list(cls.pumps)
+                locked[:, c] += int((as_now[own] & (self.held[own] + self.at_s[k] < least[c] - 1e-6)).sum())
+        return np.asarray(locked, np.int64)
+
+
+def _keep(score: Floats, x: Floats, counts: Ints, starts: Ints, first: Ints, limited: Bools, width: int) -> Ints:
     """Rows to keep: of states alike (counts, starts, first counts, cell of volumes) the best, and of those `width`, spread over starts
     used and volume stored."""
     best_first = np.lexsort((np.arange(len(score)), score))

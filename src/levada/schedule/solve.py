@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,12 +15,14 @@ from levada.hydraulics.engine import Engine
 from levada.hydraulics.simulate import Simulator
 from levada.schedule import broad
 from levada.schedule.assignment import Fits, to_pumps
+from levada.schedule.causes import with_causes
 from levada.schedule.certificate import Bound, certify
 from levada.schedule.exact import applies, search_exactly
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Work, check
 from levada.schedule.progress import Progress, Teller
 from levada.schedule.reasons import SwitchReason, explain
+from levada.schedule.scenarios import scenario_violations, solve_with_scenarios
 
 __all__ = ["Solution", "explain_schedule", "solve"]
 
@@ -60,8 +62,43 @@ def solve(
     check(problem)
     work = work or Work()
     plant = Plant(problem, engine)
-    rng = np.random.default_rng([work.seed, int.from_bytes(hashlib.sha256(problem.network.inp).digest()[:4], "big")])
     teller = Teller(progress, plant)
+    if problem.scenarios is None:
+        found = _solve_once(plant, work, teller, start)
+        best, bounds, water = found.schedule, found.bounds, found.water
+    else:
+        # The bound of the problem without scenarios stands: they only take schedules away.
+        solved: list[_Found] = []
+
+        def once(asked: PumpingProblem) -> PumpSchedule:
+            solved.append(_solve_once(Plant(asked, engine), work, teller, solved[-1].schedule if solved else start))
+            return solved[-1].schedule
+
+        best = solve_with_scenarios(problem, once, engine)
+        bounds, water = solved[0].bounds, solved[0].water
+    trajectory = plant.simulator.run(best)
+    faults = (*with_causes(plant, best, trajectory), *scenario_violations(problem, best, engine))
+    return Solution(
+        schedule=best,
+        certificate=certify(trajectory.cost, not faults, bounds, {"hydraulic_solves": plant.simulator.solves}),
+        trajectory=replace(trajectory, violations=faults),
+        feasible=not faults,
+        reasons=explain(plant, best, trajectory, water),
+        relaxations=faults,
+        water_value_per_m3=water / plant.span,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Found:
+    schedule: PumpSchedule
+    bounds: list[Bound]
+    water: Floats
+
+
+def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | None) -> _Found:
+    """Both searches, as far as they are needed. Demand scenarios are left aside."""
+    rng = np.random.default_rng([work.seed, int.from_bytes(hashlib.sha256(plant.problem.network.inp).digest()[:4], "big")])
     fits = Fits(plant)
     known = None if start is None else _classes(plant, start)
     bounds: list[Bound] = []
@@ -71,30 +108,17 @@ def solve(
         exact = search_exactly(plant, rng, fits, work, known, teller)
         bounds.append(exact.bound)
         if exact.counts is not None:
-            best = to_pumps(plant, exact.counts, np.where(exact.counts > 0, plant.top_speed, 0.0), exact.choices)
-            water = exact.water
             known = exact.counts, np.where(exact.counts > 0, plant.top_speed, 0.0)
-    if not teller.is_stopped and not _is_good(best, bounds, work):
+            best = to_pumps(plant, *known, exact.choices)
+            water = exact.water
+    if not teller.is_stopped and not (best is not None and _is_proved(bounds, work) and _is_told_by_steps(plant.problem)):
         found = broad.search(plant, rng, fits, work, known, teller)
         bounds.append(found.bound)
-        better = plant.simulator.run(found.schedule)
-        if best is None or _order(better) < _order(plant.simulator.run(best)):
+        if best is None or _order(plant.simulator.run(found.schedule)) < _order(plant.simulator.run(best)):
             best = found.schedule
         if not water.any():
             water = found.water
-    if best is None:
-        best = broad.rules_within_starts(plant, fits)
-    trajectory = plant.simulator.run(best)
-    feasible = not trajectory.violations
-    return Solution(
-        schedule=best,
-        certificate=certify(trajectory.cost, feasible, bounds, {"hydraulic_solves": plant.simulator.solves}),
-        trajectory=trajectory,
-        feasible=feasible,
-        reasons=explain(plant, best, trajectory, water),
-        relaxations=trajectory.violations,
-        water_value_per_m3=water / plant.span,
-    )
+    return _Found(schedule=best if best is not None else broad.rules_within_starts(plant, fits), bounds=bounds, water=water)
 
 
 def explain_schedule(problem: PumpingProblem, schedule: PumpSchedule, engine: Callable[[PumpingProblem], Engine] = Simulator) -> tuple[SwitchReason, ...]:
@@ -108,8 +132,15 @@ def explain_schedule(problem: PumpingProblem, schedule: PumpSchedule, engine: Ca
     return explain(plant, schedule, plant.simulator.run(schedule), broad.water_values(plant, rng, Work()))
 
 
-def _is_good(best: PumpSchedule | None, bounds: list[Bound], work: Work) -> bool:
-    return best is not None and any(b.value is not None and b.cost - b.value <= work.gap * abs(b.cost) for b in bounds)
+def _is_proved(bounds: list[Bound], work: Work) -> bool:
+    return any(b.value is not None and b.cost - b.value <= work.gap * abs(b.cost) for b in bounds)
+
+
+def _is_told_by_steps(problem: PumpingProblem) -> bool:
+    """Whether the steps tell all costs and limits, so that what the exact search has proved is the best: no demand charge, no limit over the horizon
+    or a day besides starts, no deviation, which depends on which of the identical pumps run."""
+    whole = (problem.max_co2_kg, problem.deviation_cost_per_h, *(s.max_volume_m3_per_day for s in problem.sources))
+    return all(x is None for x in whole) and not any(m.demand_charge_per_kw > 0 for m in problem.meters)
 
 
 def _order(t: Trajectory) -> tuple[int, float]:
