@@ -32,7 +32,9 @@ import numpy as np
 from highspy._core import _Highs
 from numpy.typing import NDArray
 
+from levada.domain.billing import MeterTerms, metered
 from levada.domain.series import Floats
+from levada.hydraulics.operation import days_of
 from levada.schedule.models import Models, balances
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.reach import Zone
@@ -111,14 +113,10 @@ def relax(plant: Plant, models: list[Models], zones: list[Zone]) -> Relaxation:
     """Build the relaxation and solve it by HiGHS's simplex."""
     problem, n, tanks = plant.problem, plant.n, plant.tanks
     b = _Builder()
-    states = []
-    for k in range(n + 1):
-        low, high = np.minimum(0.0, plant.x0), np.maximum(1.0, plant.x0)
-        if k == 0:
-            low = high = plant.x0
-        if k == n:
-            low = np.maximum(low, plant.x_end)
-        states.append(b.add_columns(np.zeros(tanks), low, high))
+    worth = np.zeros(tanks) if problem.stored_value_per_m3 is None else problem.stored_value_per_m3 * plant.span
+    constant = float(worth @ plant.x0)
+    states = [b.add_columns(-worth if k == n else np.zeros(tanks), plant.x_least[k], plant.x_most[k]) for k in range(n + 1)]
+    meters = _Meters(plant, models, b)
     # Storage balances as two inequalities each, since inflows have margins; a tank that may stand full may also take less.
     of = balances(plant)
     spill = (of[:, problem.may_stand_full] > 0).any(axis=1)
@@ -144,18 +142,20 @@ def relax(plant: Plant, models: list[Models], zones: list[Zone]) -> Relaxation:
             else:
                 b.put(link, states[k][own], -np.ones(len(own)))
             corners = np.zeros((1, len(own))) if m.is_flat else (zones[k].vertices(component.tanks) - plant.floor_m[own]) / plant.rise_m[own]
-            ready = np.flatnonzero(m.possible[k])
+            ready = np.flatnonzero(m.possible[k] & (m.surface.counts >= plant.forced[k, list(component.classes)]).all(axis=1))
             columns, which = [], []
             for c in ready.tolist():
                 a = _corners(m, k, c, corners)
-                mu = b.add_columns(a @ m.cost[k, c] - m.cost_low[k, c])
+                power = a @ m.power[k, c] - m.power_low[k, c]
+                mu = b.add_columns(np.zeros(len(a)) if m in meters else a @ m.cost[k, c] - m.cost_low[k, c])
+                meters.draw(m, k, mu, power)
                 b.put(pick[k : k + 1], mu, np.ones(len(mu)))
                 b.put(link[None, :], mu[:, None], a[:, 1 : 1 + len(link)])
                 inflow = a @ m.inflow[k, c]
                 b.put(less[k][None, :], mu[:, None], -(inflow + m.inflow_high[k, c]))
                 b.put(more[k][None, :], mu[:, None], -(inflow - m.inflow_low[k, c]))
                 if power_rows is not None:
-                    b.put(power_rows[k : k + 1], mu, a @ m.power[k, c] - m.power_low[k, c])
+                    b.put(power_rows[k : k + 1], mu, power)
                 for f in np.flatnonzero(m.binding[k, c]):
                     row = b.add_rows(np.zeros(1), np.full(1, np.inf))
                     b.put(row, mu, a @ m.floor[k, c][:, f] + m.floor_high[k, c, f])
@@ -166,7 +166,63 @@ def relax(plant: Plant, models: list[Models], zones: list[Zone]) -> Relaxation:
                 counts[cls][k] = (mine[k][0], m.surface.counts[mine[k][1], i].astype(np.float64))
         pieces.append(mine)
     _limit_starts(plant, b, counts)
-    return _solve(plant, models, b, of, less, more, pieces)
+    return _solve(plant, models, b, of, less, more, pieces, constant + meters.constant)
+
+
+class _Meters:
+    """Meters whose bill is not price times energy: own power, export, demand charges. Their grid power g and export e in each step satisfy
+    g - e = power of the pumps - own power; the peak is at least each g. Not in it: meters that share a component with another, whose pumps count by their price
+    alone where the meter has no own power, and not at all where it has some.
+    """
+
+    def __init__(self, plant: Plant, models: list[Models], b: _Builder) -> None:
+        self.constant = 0.0
+        self._b = b
+        self._rows: dict[int, Ints] = {}
+        hours = plant.problem.steps.hours
+        for meter in metered(plant.problem):
+            has_own = bool((meter.own_power_kw != 0).any())
+            if not has_own and meter.demand_charge_per_kw == 0:
+                continue
+            pumps = set(meter.pumps.tolist())
+            touched = [m for m in models if any(pumps & set(plant.classes[i].pumps) for i in m.surface.component.classes)]
+            whole = [m for m in touched if all(set(plant.classes[i].pumps) <= pumps for i in m.surface.component.classes)]
+            is_convex = (meter.price_per_kwh >= meter.export_price_per_kwh).all() and (meter.export_price_per_kwh >= 0).all()
+            if len(whole) < len(touched) or not is_convex:
+                if has_own:
+                    # At the least: nothing drawn, everything exported (or, at a negative price, all of it drawn at once).
+                    self._free(plant, touched, meter)
+                continue
+            grid = b.add_columns(meter.price_per_kwh * hours)
+            export = b.add_columns(-meter.export_price_per_kwh * hours, 0.0, meter.own_power_kw)
+            rows = b.add_rows(-meter.own_power_kw, -meter.own_power_kw)
+            b.put(rows, grid, np.ones(plant.n))
+            b.put(rows, export, -np.ones(plant.n))
+            if meter.demand_charge_per_kw > 0:
+                peak = b.add_columns(np.array([meter.demand_charge_per_kw]), meter.peak_so_far_kw)
+                above = b.add_rows(np.zeros(plant.n), np.full(plant.n, np.inf))
+                b.put(above, peak, np.ones(plant.n))
+                b.put(above, grid, -np.ones(plant.n))
+                self.constant -= meter.demand_charge_per_kw * meter.peak_so_far_kw
+            for m in whole:
+                self._rows[id(m)] = rows
+
+    def _free(self, plant: Plant, touched: list[Models], meter: MeterTerms) -> None:
+        hours = plant.problem.steps.hours
+        most_kw = sum(float((m.power[..., 0] + np.abs(m.power[..., 1:]).sum(axis=-1)).max(initial=0.0)) for m in touched)
+        self.constant -= float((np.maximum(meter.export_price_per_kwh, 0.0) * np.maximum(meter.own_power_kw, 0.0) * hours).sum())
+        self.constant -= float((np.maximum(-meter.price_per_kwh, 0.0) * most_kw * hours).sum())
+        for m in touched:
+            self._rows[id(m)] = np.zeros(0, np.int64)
+
+    def __contains__(self, m: Models) -> bool:
+        return id(m) in self._rows
+
+    def draw(self, m: Models, k: int, mu: Ints, power_kw: Floats) -> None:
+        """Pumps of a component draw power with weights mu in step k."""
+        rows = self._rows.get(id(m))
+        if rows is not None and len(rows):
+            self._b.put(rows[k : k + 1], mu, -power_kw)
 
 
 def _corners(m: Models, k: int, c: int, corners: Floats) -> Floats:
@@ -184,8 +240,9 @@ def _corners(m: Models, k: int, c: int, corners: Floats) -> Floats:
 
 def _limit_starts(plant: Plant, b: _Builder, counts: dict[int, list[tuple[Ints, Floats]]]) -> None:
     """Starts of each class: the rise of its count from step to step, at most the sum of its pumps' limits."""
+    days = int(days_of(plant.problem)[-1]) + 1
     for c in range(len(plant.classes)):
-        limit = float(plant.class_starts[c])
+        limit = float(plant.class_starts[c]) * days
         if limit >= plant.n * plant.class_size[c] / 2:
             continue
         starts = b.add_columns(np.zeros(plant.n))
@@ -203,7 +260,7 @@ def _limit_starts(plant: Plant, b: _Builder, counts: dict[int, list[tuple[Ints, 
 
 
 def _solve(
-    plant: Plant, models: list[Models], b: _Builder, of: Floats, less: list[Ints], more: list[Ints], pieces: list[list[tuple[Ints, Ints]]]
+    plant: Plant, models: list[Models], b: _Builder, of: Floats, less: list[Ints], more: list[Ints], pieces: list[list[tuple[Ints, Ints]]], constant: float
 ) -> Relaxation:
     h = solver()
     h.passModel(b.model())
@@ -231,5 +288,5 @@ def _solve(
             np.add.at(w[k], which, value[columns])
         reduced.append(r)
         weight.append(w)
-    objective = float(info.objective_function_value)
+    objective = float(info.objective_function_value) + constant
     return Relaxation(objective - 1e-6 * abs(objective), False, water, reduced, weight, work)

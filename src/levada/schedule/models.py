@@ -292,6 +292,8 @@ def by_flow(m: Models, step: int, c: int, x: Floats, flow: Floats) -> int:
     if not free.any():
         return c
     alike = np.flatnonzero((s.counts == s.counts[c]).all(axis=1) & m.possible[step])
+    if c not in alike:
+        return c
     at = np.concatenate([[1.0], x[list(s.component.tanks)] * (0.0 if m.is_flat else 1.0)])
     least, most = np.einsum("i,cij->cj", at, m.flow_least[step, alike]), np.einsum("i,cij->cj", at, m.flow_most[step, alike])
     outside = np.where(free, np.maximum(least - flow, 0) + np.maximum(flow - most, 0), 0.0).sum(axis=1)
