@@ -24,7 +24,7 @@ clean-demo: setup ## forget the demo's data
 	@$(BIN)/levada demo clean
 
 lint: dev
-	@$(BIN)/ruff check src tests benchmarks tools
+	@$(BIN)/ruff check --no-cache src tests benchmarks tools
 types: dev
 	@$(BIN)/mypy
 layers: dev

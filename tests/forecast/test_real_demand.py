@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from benchmarks import forecast as benchmark
 
+from benchmarks import forecast as benchmark
 from levada.domain.time import local_midnight
 
 

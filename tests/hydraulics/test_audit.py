@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import anytown_modified
 from epanet import toolkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.hydraulics.networks import START, example_inp, problem_for, schedule_of, shared_network, small_network
 
+from benchmarks import anytown_modified
 from levada.domain.network import Network
 from levada.domain.pumping import PumpSchedule
 from levada.domain.time import Steps

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from benchmarks import anytown_modified
 from tests.schedule.small_networks import Small
 
+from benchmarks import anytown_modified
 from levada.domain.pumping import PumpSchedule
 from levada.hydraulics.audit import audit
 from levada.hydraulics.simulate import Simulator, TankShape
