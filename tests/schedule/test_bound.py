@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.schedule.relaxed import random_costs, relaxed
 from tests.schedule.small_networks import Small
 
-from levada.domain.pumping_terms import Meter
+from levada.domain.pumping_terms import Meter, Source
 from levada.schedule import solve
 
 N = 8
@@ -32,3 +33,45 @@ def test_the_bound_prices_what_the_bill_prices(changes: dict[str, object]) -> No
     assert certificate.lower_bound <= certificate.cost
     assert certificate.gap is not None
     assert certificate.gap < 0.2
+
+
+@pytest.mark.parametrize(
+    ("small", "changes"),
+    [
+        (Small(), {}),
+        (Small(demand_l_per_s=22), {"min_speed": np.full(2, 0.85)}),
+        (Small(pumps=2, upper=True, demand_l_per_s=14), {}),
+        (Small(demand_l_per_s=10), {"may_stand_full": np.ones(1, bool), "prices": [-0.1, 0.1, -0.05, 0.2, 0.1, -0.1, 0.1, 0.2]}),
+        (Small(), {"sources": (Source(reservoir="R", cost_per_m3=np.full(N, 0.2)),)}),
+        (Small(), {"co2_kg_per_kwh": np.linspace(0.1, 0.5, N), "co2_price_per_kg": 0.4}),
+        (Small(), {"meters": (Meter(name="M", pumps=("P0", "P1"), own_power_kw=4 * SUN, export_price_per_kwh=np.linspace(0.0, 0.3, N)),)}),
+        (Small(pumps=1, upper=True, demand_l_per_s=14), {"meters": (Meter(name="M", pumps=("P0", "Q0"), own_power_kw=SUN, demand_charge_per_kw=0.2),)}),
+        (Small(), {"wear_cost_per_start": np.full(2, 0.5), "previous_on": np.ones((N, 2), bool), "deviation_cost_per_h": np.full((N, 2), 0.1)}),
+    ],
+    ids=["energy", "speeds", "two zones", "full tank, negative prices", "source", "emissions", "export dearer than import", "meter of two zones", "wear and deviations"],
+)
+def test_no_random_schedule_undercuts_the_relaxation(small: Small, changes: dict[str, object]) -> None:
+    plant, _, _, relaxation = relaxed(small.problem(n=N, end_level_m=np.full(2 if small.upper else 1, 1.0), **changes))  # type: ignore[arg-type]
+    costs = random_costs(plant, 400)
+    assert len(costs) > 3, "no schedule holds the limits, so this tests nothing"
+    assert relaxation.value is not None
+    assert relaxation.value <= min(costs)
+
+
+def test_a_step_that_needs_water_it_cannot_have_makes_the_relaxation_infeasible() -> None:
+    _, _, _, relaxation = relaxed(Small().problem(n=N, available=np.zeros((N, 2), bool)))
+    assert relaxation.infeasible
+    assert relaxation.value is None
+
+
+def test_no_bound_is_claimed_where_a_source_pays_for_being_used() -> None:
+    _, _, _, relaxation = relaxed(Small().problem(n=N, sources=(Source(reservoir="R", cost_per_m3=np.full(N, -0.1)),)))
+    assert relaxation.value is None
+    assert not relaxation.infeasible
+
+
+def test_stored_water_is_worth_what_the_cheapest_pumping_of_it_costs_about() -> None:
+    plant, _, _, relaxation = relaxed(Small().problem(n=N, prices=[0.1] * N))
+    # 40 m and losses at about 60 %: some 0.2 kWh a cubic metre at 0.1.
+    assert (relaxation.water[1:-1] / plant.span > 0.005).all()
+    assert (relaxation.water[1:-1] / plant.span < 0.06).all()

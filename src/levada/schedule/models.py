@@ -1,7 +1,9 @@
-"""Linear models of the plant over each step, with margins measured in EPANET: what the bound stands on (bound.py has the equations).
+"""Linear models of the plant over each step, piece by piece of its states: what the bound stands on (bound.py has the equations).
 
-Margins have two parts: the largest deviation of the response surfaces from the linear model over many points of the zone, and, times a safety
-factor, the largest deviation of EPANET beyond that in independent samples, pooled over the steps of a configuration.
+The states that can be reached at an instant (reach.py) are cut into pieces where a plane serves best (relaxation_pieces.py). On each piece and for each
+component and configuration, steps that EPANET ran are fitted by a plane in the states of the component's tanks and the flows of its
+variable-speed classes. Steps in which a tank stood full, and the halves of a range of speeds, are fitted apart: each is a `Patch`. Its margins are
+the largest deviations of those steps times a factor, and what further, independent steps exceed them by.
 """
 
 from __future__ import annotations
@@ -12,57 +14,56 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from levada.domain.billing import MeterTerms, metered
 from levada.domain.series import Floats
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.reach import Zone
+from levada.schedule.relaxation_patches import Patch, fit_patch
+from levada.schedule.relaxation_pieces import Rows, cut, within
+from levada.schedule.relaxation_samples import Runs, draw_speeds, pump_speeds, run_steps
 from levada.schedule.surface import Sampler, Surface
 
-__all__ = ["Models", "balances", "by_flow", "fit_models", "inputs"]
+__all__ = ["Models", "balances", "fit_models", "rows_of"]
 
-_SAFETY = 1.25
-"""Factor on the largest deviation of EPANET from the surfaces that the samples found."""
+_ENOUGH = 6
+"""Modes with fewer steps than so many for each coefficient are drawn again."""
+
+_STEPS_A_SAMPLE = 20
+"""Steps run in EPANET for each of the samples that a solve may spend on measuring margins."""
+
+_STEPS_A_PATCH = 36
+"""So many steps a configuration and piece are wanted: that limits the pieces."""
+
+_MOST_PIECES = 12
+_MOST_CORNERS = 400_000
+"""Columns that the programme may have, about."""
+
+_LINKS = 150
+"""Networks with more links, or more hydraulic steps in a planning step, get fewer steps."""
+
+_MOST_TANKS, _MOST_TANKS_TAKING = 4, 3
+"""Components with more tanks are modelled without their states; with more than the latter, without what full tanks took."""
 
 _MOST_TANKS_FOR_SUBSETS = 4
-
-_MOST_COLUMNS = 60_000
-_MOST_ROWS_A_STEP = 4000
-
-_FLOOR_SLACK_M = 0.5
-"""A configuration is struck out where all samples fall below a pressure floor by more than this."""
 
 
 @dataclass
 class Models:
-    """Linear models with margins of one component over every step: index [k, c].
-
-    Inputs are [1, x of its tanks, flow of its classes in m3/s where the speed varies, else 0]. `inflow` (n, configurations, inputs, balances) in m3 per step,
-    `cost` (n, configurations, inputs), `power` likewise in kW (mean over the step), `floor` (n, configurations, inputs, floors) in m.
-    Margins lack the inputs' axis. `possible` says which configurations may run at all.
-    """
+    """Models of one component: its patches in each step. `possible` (n, configurations) says which may run at all."""
 
     surface: Surface
-    sums: Floats
-    """(balances, tanks of the component): which of its tanks are in each balance, times their volume in m3."""
-    inflow: Floats
-    inflow_low: Floats
-    inflow_high: Floats
-    cost: Floats
-    cost_low: Floats
-    power: Floats
-    power_low: Floats
-    floor: Floats
-    floor_high: Floats
-    binding: NDArray[np.bool_]
-    """(n, configurations, floors): the floor fails at some of the samples."""
+    pieces: list[list[Zone]]
+    """Pieces of the states at the start of each step, the same for all components."""
+    patches: list[list[Patch]]
     possible: NDArray[np.bool_]
-    flow_least: Floats
-    """(n, configurations, 1 + tanks, classes): the least flow as a linear function of [1, x], margin taken off."""
-    flow_most: Floats
+    tanks: list[int]
+    """Tanks that its planes know: the component's, or none where there are too many; margins then span the piece."""
+    takes: Floats
+    """(tanks, outputs): what a full tank's content is in each output, m3."""
     is_refuted: bool = False
-    """A configuration struck out as impossible was seen to run: nothing can be concluded from these models."""
-    is_flat: bool = False
-    """The models do not depend on x (their margins span the zone): where corners times configurations would be too many."""
+    """A configuration thought impossible was seen to run: nothing can be concluded from these models."""
     samples: int = 0
+    """Steps run to measure the margins; those that shape the planes come on top."""
 
 
 def balances(plant: Plant) -> Floats:
@@ -77,224 +78,175 @@ def balances(plant: Plant) -> Floats:
     return np.array(list(dict.fromkeys(tuple(r.tolist()) for r in rows)), np.float64)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """Steps run on surfaces or in EPANET, of one component: per row the totals over the step."""
-
-    inflow: Floats
-    cost: Floats
-    power: Floats
-    slack: Floats
-    flow: Floats
-    usable: NDArray[np.bool_]
+def _corner_count(s: Surface, tanks: list[int]) -> int:
+    """About how many corners the pieces of a component have, times those of its speed ranges and their halves."""
+    free = int((s.high > s.low).sum(axis=1).max(initial=0))
+    return (1, 2, 6, 20, 70)[len(tanks)] * (1 << free) * (1 << free)
 
 
-def _run_on_surfaces(plant: Plant, surfaces: list[Surface], step: int, x: Floats, chosen: list[Ints], speeds: list[Floats]) -> list[_Run]:
-    """Planning step `step` from states x (N, tanks) with configuration chosen[m] (N,) of each component m at speeds[m] (N, classes)."""
-    problem, h = plant.problem, plant.problem.hydraulic_step_s
-    parts = int(problem.steps.durations_s[step]) // h
-    steps = np.full(len(x), step)
-    x = x.copy()
-    totals: list[_Run] = []
-    for _ in range(parts):
-        dx = np.zeros_like(x)
-        runs = []
-        for m, s in enumerate(surfaces):
-            tanks, k = list(s.component.tanks), len(s.component.classes)
-            out = s.evaluate(steps, chosen[m], x[:, tanks], speeds[m])
-            t = len(tanks)
-            inflow = out[:, :t] * h / plant.span[tanks]
-            power = out[:, t : t + k]
-            cost = power @ plant.class_price[step, list(s.component.classes)] * h / 3.6e6
-            usable = np.asarray((out[:, t + k : t + 2 * k] > 0).all(axis=1), bool)
-            dx[:, tanks] += inflow
-            runs.append(_Run(inflow, cost, power.sum(axis=1) / 1000.0 / parts, out[:, t + 3 * k :], out[:, t + 2 * k : t + 3 * k] / parts, usable))
-        totals = runs if not totals else [_add(a, b) for a, b in zip(totals, runs, strict=True)]
-        x += dx
-        x = np.where(problem.may_stand_full, np.minimum(x, 1.0), x)
-    return totals
+def _blank(plant: Plant, s: Surface) -> Models:
+    tanks = list(s.component.tanks)
+    if len(tanks) > _MOST_TANKS or plant.n * len(s.counts) * _corner_count(s, tanks) > _MOST_CORNERS:
+        tanks = []
+    takes = np.concatenate([(balances(plant) * plant.span).T[tanks], np.zeros((len(tanks), len(metered(plant.problem))))], axis=1)
+    return Models(surface=s, pieces=[], patches=[], possible=np.zeros((plant.n, len(s.counts)), bool), tanks=tanks, takes=takes)
 
 
-def _add(a: _Run, b: _Run) -> _Run:
-    return _Run(a.inflow + b.inflow, a.cost + b.cost, a.power + b.power, np.minimum(a.slack, b.slack), a.flow + b.flow, a.usable & b.usable)
+def _ready(plant: Plant, s: Surface, k: int) -> Ints:
+    own = list(s.component.classes)
+    ready = (s.counts <= plant.available[k, own]).all(axis=1) & (s.counts >= plant.forced[k, own]).all(axis=1)
+    return np.flatnonzero(ready)
 
 
-def _run_in_epanet(plant: Plant, sampler: Sampler, step: int, x: Floats, chosen: list[tuple[int, Floats]]) -> list[_Run]:
-    """The same for one row in EPANET, speeds within a class spread about their mean. Rows come back with N = 1."""
-    problem, h = plant.problem, plant.problem.hydraulic_step_s
-    on, speed = sampler.pumps(chosen, unequal=True)
-    x = x.copy()
-    totals: list[_Run] = []
-    duration, t = int(problem.steps.durations_s[step]), 0
-    while t < duration:
-        solved = plant.solve(step, x, on, speed)
-        net = solved.inflow / plant.span
-        dt = float(min(h - t % h, duration - t))
-        for i in np.flatnonzero(problem.may_stand_full & (net > 0) & (x < 1)):
-            room = round(float((1 - x[i]) / net[i]))
-            if 0 < room < dt:
-                dt = room
-        runs = []
-        for m, (row, delivers) in enumerate(sampler.rows(solved, chosen)):
-            c = plant.components[m]
-            tanks, k = list(c.tanks), len(c.classes)
-            n = len(tanks)
-            power = row[None, n : n + k]
-            cost = power @ plant.class_price[step, list(c.classes)] * dt / 3.6e6
-            runs.append(_Run(row[None, :n] * dt / plant.span[tanks], cost, power.sum(axis=1) / 1000.0 * dt / duration, row[None, n + 3 * k :], row[None, n + 2 * k : n + 3 * k] * dt / duration, np.array([delivers])))
-        totals = runs if not totals else [_add(a, b) for a, b in zip(totals, runs, strict=True)]
-        x = x + net * dt
-        x = np.where(problem.may_stand_full, np.minimum(x, 1.0), x)
-        t += int(dt)
-    return totals
+class _Drawer:
+    """Runs steps at states drawn in zones, at configurations that may run, and tells them apart by component."""
+
+    def __init__(self, plant: Plant, models: list[Models], rng: np.random.Generator) -> None:
+        self.plant, self.models, self.rng, self.measured = plant, models, rng, 0
+        self._of, self._meters = balances(plant), metered(plant.problem)
+
+    def draw(self, k: int, wanted: list[tuple[Zone, int, int, int]], *, unequal: bool) -> list[Rows]:
+        """By component, steps at step k: for each (zone, count, component, configuration) so many states, that component at this configuration
+        (-1, -1: none in particular), the others at any. `unequal` spreads speeds within a class."""
+        plant, rng = self.plant, self.rng
+        y = np.concatenate([zone.draw(count, rng) for zone, count, _, _ in wanted])
+        total = len(y)
+        counts = np.zeros((total, len(plant.classes)), np.int64)
+        low, high = np.zeros((total, len(plant.classes))), np.zeros((total, len(plant.classes)))
+        chosen = []
+        for m, s in enumerate(model.surface for model in self.models):
+            ready = _ready(plant, s, k)
+            parts = []
+            for _, count, which, kind in wanted:
+                any_kind = ready[rng.permutation(np.arange(count) % len(ready))] if len(ready) else np.zeros(count, np.int64)
+                parts.append(np.full(count, kind) if which == m else any_kind)
+            c = np.concatenate(parts)
+            own = list(s.component.classes)
+            counts[:, own], low[:, own], high[:, own] = s.counts[c], s.low[c], s.high[c]
+            chosen.append(c)
+        mean = draw_speeds(rng, counts, low, high)
+        self.measured += total if unequal else 0
+        runs = run_steps(plant, k, (y - plant.floor_m) / plant.rise_m, pump_speeds(plant, rng, counts, mean, unequal=unequal))
+        return [rows_of(plant, model, m, runs, chosen[m], mean, self._of, self._meters) for m, model in enumerate(self.models)]
+
+
+def rows_of(plant: Plant, model: Models, m: int, runs: Runs, configuration: Ints, mean: Floats, of: Floats, meters: tuple[MeterTerms, ...]) -> Rows:
+    """What of the steps concerns component m."""
+    s, tanks = model.surface, model.tanks
+    own = list(s.component.classes)
+    pumps = {j for k in own for j in plant.classes[k].pumps}
+    energy = [runs.energy_kwh[:, [j for j in meter.pumps.tolist() if j in pumps]].sum(axis=1) for meter in meters]
+    free = s.high[configuration] > s.low[configuration]
+    mode = np.zeros(len(configuration), np.int64)
+    for i, t in enumerate(tanks):
+        mode += runs.shut[:, m, t].astype(np.int64) << i
+    upper = free & (mean[:, own] > (s.low[configuration] + s.high[configuration]) / 2)
+    for i in range(len(own)):
+        mode += upper[:, i].astype(np.int64) << (len(tanks) + i)
+    return Rows(
+        y=plant.floor_m[tanks] + plant.rise_m[tanks] * runs.x[:, tanks],
+        inputs=np.concatenate([
+            np.ones((len(mode), 1)), runs.x[:, tanks], np.where(free, runs.flow[:, own], 0.0), runs.inflow[:, m][:, tanks] / plant.span[tanks],
+        ], axis=1),
+        outputs=np.concatenate([runs.inflow[:, m] @ of.T, *[e[:, None] for e in energy]], axis=1),
+        configuration=configuration, mode=mode, holds=runs.holds[:, m],
+    )  # fmt: skip
 
 
 def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler: Sampler, audit_samples: int) -> list[Models]:
-    """Linear models of every component, step and configuration, with margins measured on surfaces and in EPANET."""
-    rng = sampler.rng
-    models = []
-    of = balances(plant) * plant.span
-    for s in surfaces:
-        n, kinds, f = plant.n, len(s.counts), len(s.component.floors) + 1
-        inputs = 1 + len(s.component.tanks) + len(s.component.classes)
-        sums = of[:, list(s.component.tanks)]
-        t = len(sums)
-        linear = (n, kinds, 1 + len(s.component.tanks), len(s.component.classes))
-        models.append(Models(
-                surface=s, sums=sums, inflow=np.zeros((n, kinds, inputs, t)), inflow_low=np.zeros((n, kinds, t)), inflow_high=np.zeros((n, kinds, t)), is_flat=n * kinds * _corner_count(s) > _MOST_COLUMNS,
-                cost=np.zeros((n, kinds, inputs)), cost_low=np.zeros((n, kinds)), power=np.zeros((n, kinds, inputs)),
-                power_low=np.zeros((n, kinds)), floor=np.zeros((n, kinds, inputs, f)), floor_high=np.zeros((n, kinds, f)),
-                binding=np.zeros((n, kinds, f), bool), flow_least=np.zeros(linear), flow_most=np.zeros(linear),
-                possible=np.zeros((n, kinds), bool), samples=audit_samples,
-        ))  # fmt: skip
-    most = max(len(s.counts) for s in surfaces)
-    for k in range(plant.n):
-        per = max(5 * max(m.inflow.shape[2] for m in models), 40)
-        total = min(per * most, max(_MOST_ROWS_A_STEP, 10 * most))
-        x = (zones[k].draw(min(total, 400), rng) - plant.floor_m) / plant.rise_m
-        x = x[np.arange(total) % len(x)]
-        chosen, speeds = [], []
-        for s in surfaces:
-            c = rng.permutation(np.arange(total) % len(s.counts))
-            u = np.clip(rng.uniform(-0.25, 1.25, (total, len(s.component.classes))), 0, 1)
-            chosen.append(c)
-            speeds.append(s.low[c] + u * (s.high[c] - s.low[c]))
-        for m, run in zip(models, _run_on_surfaces(plant, surfaces, k, x, chosen, speeds), strict=True):
-            _fit_step(plant, m, k, x, chosen[surfaces.index(m.surface)], speeds[surfaces.index(m.surface)], run)
-    _measure(plant, models, zones, sampler, audit_samples)
+    """Cut the zones into pieces, and fit each component's patches on them, with margins measured in EPANET."""
+    n = plant.n
+    models = [_blank(plant, s) for s in surfaces]
+    kinds = max(len(s.counts) for s in surfaces)
+    # The work of a step grows with the network and with the solves in it.
+    problem = plant.problem
+    solves = max(int(d) // problem.hydraulic_step_s for d in problem.steps.durations_s)
+    share = min(1.0, _LINKS / ((len(problem.network.links) + plant.pumps) * solves))
+    a_step = max(int(_STEPS_A_SAMPLE * audit_samples * share) // n, 3 * kinds)
+    columns = sum(len(m.surface.counts) * _corner_count(m.surface, m.tanks) for m in models)
+    most = int(np.clip(min(2 * a_step // (3 * _STEPS_A_PATCH * kinds), _MOST_CORNERS // (n * columns)), 1, _MOST_PIECES))
+    drawer = _Drawer(plant, models, sampler.rng)
+    scale = _scale(plant, balances(plant), metered(plant.problem))
+    places = [[t + 1 for t in m.tanks] for m in models]
+    for k in range(n):
+        zone = _narrowed(plant, zones[k], k)
+        base = drawer.draw(k, [(zone, a_step // 3, -1, -1)], unequal=False)
+        pieces = cut(zone, base, places, scale[k], most)
+        everywhere = [(piece, a_step // (3 * len(pieces)), -1, -1) for piece in pieces]
+        fit = [a.joined(b) for a, b in zip(base, drawer.draw(k, everywhere, unequal=False), strict=True)]
+        # Unequal speeds within a class, and states that the fit has not seen.
+        other = drawer.draw(k, everywhere, unequal=True)
+        if rare := _rare(plant, models, pieces, places, fit, a_step // 2):
+            fit = [a.joined(b) for a, b in zip(fit, drawer.draw(k, rare, unequal=False), strict=True)]
+            other = [a.joined(b) for a, b in zip(other, drawer.draw(k, rare, unequal=True), strict=True)]
+        for i, m in enumerate(models):
+            m.pieces.append(pieces)
+            m.patches.append([])
+            for p, piece in enumerate(pieces):
+                shadow = _shadow(piece, places[i])
+                found = _fit(plant, m, p, shadow, fit[i].rows(within(fit[i].y, shadow)), other[i].rows(within(other[i].y, shadow)))
+                m.patches[k].extend(found)
+                m.possible[k, [patch.configuration for patch in found]] = True
+    for m in models:
+        m.samples = drawer.measured
     return models
 
 
-def _corner_count(s: Surface) -> int:
-    """About how many corners the zones of a component's tanks have, times those of its speed ranges."""
-    t = len(s.component.tanks)
-    free = int((s.high > s.low).sum(axis=1).max(initial=0))
-    return ((1, 2, 6, 20, 70)[t] if t <= 4 else 1 << t) * (1 << free)
-
-
-def inputs(m: Models, configuration: Ints, x: Floats, flow: Floats) -> Floats:
-    """Inputs of the linear models, (N, inputs), at states x (N, tanks) and flows of the component's classes (N, classes)."""
-    s = m.surface
-    free = s.high[configuration] > s.low[configuration]
-    states = x[:, list(s.component.tanks)] * (0.0 if m.is_flat else 1.0)
-    return np.concatenate([np.ones((len(x), 1)), states, np.where(free, flow, 0.0)], axis=1)
-
-
-def _fit_step(plant: Plant, m: Models, k: int, x: Floats, configuration: Ints, speed: Floats, run: _Run) -> None:
-    s = m.surface
-    a = inputs(m, configuration, x, run.flow)
-    slow = (speed == s.low[configuration]).all(axis=1)
-    fast = (speed == s.high[configuration]).all(axis=1)
-    out = np.concatenate([run.inflow @ m.sums.T, run.cost[:, None], run.power[:, None], run.slack], axis=1)
-    t, x_size = len(m.sums), len(s.component.tanks)
-    ready = plant.available[k, list(s.component.classes)]
-    order = np.argsort(configuration, kind="stable")
-    bounds = np.searchsorted(configuration[order], np.arange(len(s.counts) + 1))
-    for c in range(len(s.counts)):
-        if not s.usable[s.group[k], c] or (s.counts[c] > ready).any():
-            continue
-        rows = order[bounds[c] : bounds[c + 1]]
-        rows = rows[run.usable[rows]]
-        if not len(rows) or (run.slack[rows].max(axis=0) < -_FLOOR_SLACK_M).any():
-            continue
-        m.possible[k, c] = True
-        b = np.linalg.lstsq(np.vstack([a[rows], 1e-5 * np.eye(a.shape[1])]), np.vstack([out[rows], np.zeros((a.shape[1], out.shape[1]))]), rcond=None)[0]
-        deviation = out[rows] - a[rows] @ b
-        m.inflow[k, c], m.cost[k, c], m.power[k, c], m.floor[k, c] = b[:, :t], b[:, t], b[:, t + 1], b[:, t + 2 :]
-        high, low = deviation.max(axis=0), -deviation.min(axis=0)
-        m.inflow_low[k, c], m.inflow_high[k, c] = low[:t], high[:t]
-        m.cost_low[k, c], m.power_low[k, c], m.floor_high[k, c] = low[t], low[t + 1], high[t + 2 :]
-        for i in np.flatnonzero(s.high[c] > s.low[c]).tolist():
-            m.flow_least[k, c, :, i] = _side(a[:, : 1 + x_size], run.flow[:, i], rows[slow[rows]], rows, -1.0)
-            m.flow_most[k, c, :, i] = _side(a[:, : 1 + x_size], run.flow[:, i], rows[fast[rows]], rows, 1.0)
-        m.binding[k, c] = run.slack[rows].min(axis=0) < 0
-
-
-def _side(a: Floats, flow: Floats, at_end: Ints, rows: Ints, sign: float) -> Floats:
-    """The least (sign -1) or most (1) flow as a linear function of [1, x]: fitted to the samples at that end, moved until it bounds all."""
-    fit = at_end if len(at_end) > a.shape[1] else rows
-    b: Floats = np.linalg.lstsq(np.vstack([a[fit], 1e-6 * np.eye(a.shape[1])]), np.concatenate([flow[fit], np.zeros(a.shape[1])]), rcond=None)[0]
-    b[0] += sign * float(np.max(sign * (flow[rows] - a[rows] @ b)))
-    return b
-
-
-def _measure(plant: Plant, models: list[Models], zones: list[Zone], sampler: Sampler, count: int) -> None:
-    """Widen the margins by what EPANET exceeds them in independent samples: the worst of each component and configuration, at every step."""
-    rng = sampler.rng
-    kinds = [len(m.surface.counts) for m in models]
-    shape = [(kinds[i], m.inflow.shape[3], m.floor.shape[3]) for i, m in enumerate(models)]
-    low = [np.zeros((c, t)) for c, t, _ in shape]
-    high = [np.zeros((c, t)) for c, t, _ in shape]
-    cost, power, floor = [np.zeros(c) for c in kinds], [np.zeros(c) for c in kinds], [np.zeros((c, f)) for c, _, f in shape]
-    slow = [np.zeros((c, len(m.surface.component.classes))) for c, m in zip(kinds, models, strict=True)]
-    fast = [v.copy() for v in slow]
-    hours = plant.problem.steps.hours
-    price = np.maximum(np.abs(plant.class_price).max(axis=1), 1e-9)
-    for step in np.sort(rng.integers(plant.n, size=count)).tolist():
-        chosen = []
-        for m in models:
-            ready = np.flatnonzero(m.possible[step])
-            c = int(rng.choice(ready)) if len(ready) else 0
-            chosen.append((c, sampler.speeds(m.surface.component, c)))
-        x = ((zones[step].draw(1, rng) - plant.floor_m) / plant.rise_m)[0]
-        for i, run in enumerate(_run_in_epanet(plant, sampler, step, x, chosen)):
-            m, c = models[i], chosen[i][0]
-            if not run.usable[0] or not m.possible[step, c]:
-                continue
-            c = by_flow(m, step, c, x, run.flow[0])
-            at = np.concatenate([[1.0], x[list(m.surface.component.tanks)] * (0.0 if m.is_flat else 1.0)])
-            slow[i][c] = np.maximum(slow[i][c], at @ m.flow_least[step, c] - run.flow[0])
-            fast[i][c] = np.maximum(fast[i][c], run.flow[0] - at @ m.flow_most[step, c])
-            a = inputs(m, np.array([c]), x[None], run.flow)[0]
-            scale = hours[step]
-            d = (m.sums @ run.inflow[0] - a @ m.inflow[step, c]) / scale
-            low[i][c] = np.maximum(low[i][c], -d - m.inflow_low[step, c] / scale)
-            high[i][c] = np.maximum(high[i][c], d - m.inflow_high[step, c] / scale)
-            short = (a @ m.cost[step, c] - run.cost[0] - m.cost_low[step, c]) / (scale * price[step])
-            cost[i][c] = max(cost[i][c], short)
-            power[i][c] = max(power[i][c], a @ m.power[step, c] - run.power[0] - m.power_low[step, c])
-            floor[i][c] = np.maximum(floor[i][c], run.slack[0] - a @ m.floor[step, c] - m.floor_high[step, c])
+def _rare(plant: Plant, models: list[Models], pieces: list[Zone], places: list[list[int]], rows: list[Rows], most: int) -> list[tuple[Zone, int, int, int]]:
+    """What to draw again for modes that were seen too seldom to be fitted: where their tanks are full, and all over the piece."""
+    wanted: list[tuple[Zone, int, int, int]] = []
     for i, m in enumerate(models):
-        m.inflow_low += _SAFETY * low[i][None] * hours[:, None, None]
-        m.inflow_high += _SAFETY * high[i][None] * hours[:, None, None]
-        m.cost_low += _SAFETY * cost[i][None] * (hours * price)[:, None]
-        m.power_low += _SAFETY * power[i][None]
-        m.flow_least[:, :, 0] -= _SAFETY * slow[i][None]
-        m.flow_most[:, :, 0] += _SAFETY * fast[i][None]
-        m.floor_high += _SAFETY * floor[i][None]
+        r, tanks = rows[i], m.tanks
+        enough = _ENOUGH * (r.inputs.shape[1] + 1)
+        for piece in pieces:
+            inside = within(r.y, _shadow(piece, places[i])) & r.holds
+            key = r.configuration[inside] * (1 << 20) + r.mode[inside]
+            for one, count in zip(*np.unique(key, return_counts=True), strict=True):
+                c, mode = divmod(int(one), 1 << 20)
+                if count < enough:
+                    d = piece.d.copy()
+                    for j, t in enumerate(tanks):
+                        if mode >> j & 1:
+                            d[0, t + 1] = min(d[0, t + 1], -(plant.floor_m[t] + plant.rise_m[t] * plant.x_most[1:, t].max()))
+                    full = Zone.closed(d)
+                    halves = [(piece, enough // 2, i, c), (piece if full.is_empty else full, enough, i, c)]
+                    wanted.extend(halves)
+    share = most / max(sum(w[1] for w in wanted), 1)
+    return wanted if share >= 1 else [(zone, max(round(count * share), 2), i, c) for zone, count, i, c in wanted]
 
 
-def by_flow(m: Models, step: int, c: int, x: Floats, flow: Floats) -> int:
-    """The configuration whose flow range holds this flow, of those with the same counts: speeds that differ within a class can give a flow
-    that another bin of mean speed covers."""
-    s = m.surface
-    free = s.high[c] > s.low[c]
-    if not free.any():
-        return c
-    alike = np.flatnonzero((s.counts == s.counts[c]).all(axis=1) & m.possible[step])
-    if c not in alike:
-        return c
-    at = np.concatenate([[1.0], x[list(s.component.tanks)] * (0.0 if m.is_flat else 1.0)])
-    least, most = np.einsum("i,cij->cj", at, m.flow_least[step, alike]), np.einsum("i,cij->cj", at, m.flow_most[step, alike])
-    outside = np.where(free, np.maximum(least - flow, 0) + np.maximum(flow - most, 0), 0.0).sum(axis=1)
-    return c if outside[alike == c][0] == 0 else int(alike[np.argmin(outside)])
+def _narrowed(plant: Plant, zone: Zone, k: int) -> Zone:
+    """The zone within what limits and reserves leave at instant k."""
+    d = zone.d.copy()
+    d[1:, 0] = np.minimum(d[1:, 0], plant.floor_m + plant.rise_m * plant.x_most[k])
+    d[0, 1:] = np.minimum(d[0, 1:], -(plant.floor_m + plant.rise_m * plant.x_least[k]))
+    closed = Zone.closed(d)
+    return zone if closed.is_empty else closed
+
+
+def _shadow(zone: Zone, places: list[int]) -> Zone:
+    keep = [0, *places]
+    return Zone(zone.d[np.ix_(keep, keep)])
+
+
+def _scale(plant: Plant, of: Floats, meters: tuple[MeterTerms, ...]) -> Floats:
+    """What a unit of each output is worth, roughly, (n, outputs): energy at its price, water at what pumping it costs."""
+    mean = float(np.abs(plant.class_price).mean()) or 1.0
+    energy = np.stack([np.maximum(np.abs(m.price_per_kwh), 0.1 * mean) for m in meters], axis=1)
+    return np.concatenate([np.full((plant.n, len(of)), mean), energy], axis=1)
+
+
+def _fit(plant: Plant, m: Models, piece: int, shadow: Zone, rows: Rows, other: Rows) -> list[Patch]:
+    """The patches of a piece: planes by least squares through `rows`, margins by `rows` and `other`."""
+    s, tanks = m.surface, m.tanks
+    everything = rows.joined(other)
+    found = []
+    for c in np.unique(everything.configuration[everything.holds]).tolist():
+        mine = (everything.configuration == c) & everything.holds
+        speeds = np.flatnonzero(s.high[c] > s.low[c])
+        for mode in np.unique(everything.mode[mine]).tolist():
+            at = mine & (everything.mode == mode)
+            taken = np.array([i for i in range(len(tanks)) if mode >> i & 1 and len(tanks) <= _MOST_TANKS_TAKING], np.int64)
+            fitted = int(at[: len(rows.mode)].sum())
+            found.append(fit_patch(everything.rows(at), fitted, speeds, taken, m.takes, piece, shadow, plant.floor_m[tanks], plant.rise_m[tanks]))
+    return found

@@ -1,73 +1,107 @@
 """The bound's models against the true steps that the search has simulated: margins that fail are widened before the bound is used.
 
-The samples that set the margins are random; the search goes where schedules are good, which is where a wrong margin would hurt.
+The samples that set the margins are random; the search goes where schedules are good, which is where a wrong margin would hurt. Each step is run
+once more, taken apart by component, and must lie on the patch of its piece, configuration and mode: its states in the domain, its flows in their
+range, its outputs within the margins.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from levada.schedule.models import Models, balances, by_flow, inputs
-from levada.schedule.plant import Plant
+from levada.domain.billing import metered
+from levada.domain.pumping import Bools
+from levada.domain.series import Floats
+from levada.hydraulics.engine import StepResult
+from levada.schedule.ahead import Forecast
+from levada.schedule.models import Models, balances, rows_of
+from levada.schedule.plant import Ints, Plant
 from levada.schedule.reach import Zone
-from levada.schedule.search import Forecast
+from levada.schedule.relaxation_patches import Patch, excess, heads_of
+from levada.schedule.relaxation_pieces import Rows
+from levada.schedule.relaxation_samples import run_steps
 
 __all__ = ["verify"]
 
 _MOST_CHECKS = 4000
-_TOLERANCE_M3 = 0.01
+_TOLERANCE = 1e-6
+"""Share of an output by which a step may miss a patch: the solver's own tolerance."""
+
 _WIDEN = 1.5
+_NEAR_M = 1e-6
+
+_Step = tuple[int, Floats, Ints, Floats, StepResult]
 
 
 def verify(plant: Plant, models: list[Models], zones: list[Zone], forecast: Forecast) -> tuple[int, int]:
     """Check up to a few thousand of the steps that EPANET has simulated on ways without violations. Returns how many were checked and how many failed.
 
-    Where one fails, the margins of its configurations are widened (in place) by half as much again, at all steps.
+    Where one fails, its patch is widened (in place), and so are the others of its configuration in that step.
     """
     steps = plant.simulated_steps()
     chosen = steps[:: max(1, len(steps) // _MOST_CHECKS)]
-    of = balances(plant)
     failed = 0
-    for k, before, counts, speeds, result in chosen:
-        x = plant.state(before)
-        y = np.concatenate([[0.0], plant.floor_m + plant.rise_m * x])
-        if (y[:, None] - y[None, :] > zones[k].d + 1e-6).any():
-            zones[k] = Zone(np.maximum(zones[k].d, y[:, None] - y[None, :]))
-            failed += 1
-        parts = forecast.configuration(counts[None], speeds[None])[0]
-        flow = np.array([result.flow[list(c.pumps)].sum() for c in plant.classes])
-        low, high = np.zeros(len(of)), np.zeros(len(of))
-        cost, true_cost, used, lacking = 0.0, 0.0, [], []
-        hours_k = float(plant.problem.steps.hours[k])
-        for m, c0 in zip(models, parts.tolist(), strict=True):
-            own = flow[list(m.surface.component.classes)]
-            c = by_flow(m, k, c0, x, own)
-            used.append(c)
-            a = inputs(m, np.array([c]), x[None], own[None])[0]
-            move = a @ m.inflow[k, c]
-            low, high = low + move - m.inflow_low[k, c], high + move + m.inflow_high[k, c]
-            cost += float(a @ m.cost[k, c] - m.cost_low[k, c])
-            # The models price energy as such: what own power, export and emissions make of it is the relaxation's business.
-            pumps = [j for i in m.surface.component.classes for j in plant.classes[i].pumps]
-            power_kw = result.power[pumps] / 1000.0
-            true_cost += float(power_kw @ plant.problem.price_per_kwh[k, pumps]) * hours_k
-            lacking.append(max(float(a @ m.power[k, c] - m.power_low[k, c]) - float(power_kw.sum()), 0.0))
-        moved = of @ (result.volume - before)
-        over, under = np.maximum(moved - high, 0.0), np.maximum(low - moved, 0.0)
-        short = max(cost - true_cost, 0.0)
-        impossible = [m for m, c in zip(models, used, strict=True) if not m.possible[k, c]]
-        if over.max() <= _TOLERANCE_M3 and under.max() <= _TOLERANCE_M3 and short <= 1e-6 * (1 + abs(true_cost)) and max(lacking) <= 1e-6 and not impossible:
-            continue
-        failed += 1
-        for m in impossible:
-            # A configuration that was struck out runs after all: its models were not fitted, so no bound can stand on them.
-            m.is_refuted = True
-        hours = plant.problem.steps.hours
-        share = (hours / hours[k])[:, None]
-        for m, c, kw in zip(models, used, lacking, strict=True):
-            m.power_low[:, c] += _WIDEN * kw
-            m.inflow_high[:, c] += _WIDEN * over * share
-            m.inflow_low[:, c] += _WIDEN * under * share
-            m.cost_low[:, c] += _WIDEN * short * share[:, 0]
+    for k in sorted({s[0] for s in chosen}):
+        failed += _verify_step(plant, models, zones, forecast, k, [s for s in chosen if s[0] == k])
     return len(chosen), failed
 
+
+def _verify_step(plant: Plant, models: list[Models], zones: list[Zone], forecast: Forecast, k: int, steps: list[_Step]) -> int:
+    x = plant.state(np.array([s[1] for s in steps]))
+    counts, speeds = np.array([s[2] for s in steps]), np.array([s[3] for s in steps])
+    speed = np.array([np.where(on, v, 0.0) for on, v in (plant.pumps_on(k, c, s) for c, s in zip(counts, speeds, strict=True))])
+    runs = run_steps(plant, k, x, speed)
+    parts = forecast.configuration(counts, speeds)
+    bad = np.zeros(len(steps), bool)
+    place = _pieces_of(plant, models[0].pieces[k], zones, k, x, bad)
+    for i, m in enumerate(models):
+        rows = rows_of(plant, m, i, runs, parts[:, i], np.where(counts > 0, speeds, 0.0), balances(plant), metered(plant.problem))
+        floor_m, rise_m = plant.floor_m[m.tanks], plant.rise_m[m.tanks]
+        for p, c, mode in sorted(set(zip(place.tolist(), rows.configuration.tolist(), rows.mode.tolist(), strict=True))):
+            at = (place == p) & (rows.configuration == c) & (rows.mode == mode)
+            alike = [q for q in m.patches[k] if q.configuration == c and q.piece == p]
+            if not alike:
+                # A configuration that was struck out runs after all: nothing was fitted, so no bound can stand on these models.
+                m.is_refuted = True
+                continue
+            patch = next((q for q in alike if q.mode == mode), alike[0])
+            bad[at] |= _widened(patch, [q for q in m.patches[k] if q.configuration == c], rows.rows(at), floor_m, rise_m)
+    return int(bad.sum())
+
+
+def _pieces_of(plant: Plant, pieces: list[Zone], zones: list[Zone], k: int, x: Floats, bad: Bools) -> Ints:
+    """Piece of each state (N, tanks), the nearest one, which is widened where a state lies outside."""
+    y = np.concatenate([np.zeros((len(x), 1)), plant.floor_m + plant.rise_m * x], axis=1)
+    difference = y[:, :, None] - y[:, None, :]
+    beyond = np.array([(difference - z.d).max(axis=(1, 2)) for z in pieces])
+    place = np.asarray(beyond.argmin(axis=0), np.int64)
+    for r in np.flatnonzero(beyond.min(axis=0) > _NEAR_M).tolist():
+        bad[r] = True
+        p = int(place[r])
+        pieces[p] = Zone(np.maximum(pieces[p].d, difference[r]))
+        zones[k] = Zone(np.maximum(zones[k].d, difference[r]))
+    return place
+
+
+def _widened(patch: Patch, siblings: list[Patch], rows: Rows, floor_m: Floats, rise_m: Floats) -> Bools:
+    """Widen a patch until these steps lie on it. Returns which did not, (N,)."""
+    heads = np.concatenate([np.zeros((len(rows.y), 1)), heads_of(patch, rows, rise_m)], axis=1)
+    difference = heads[:, :, None] - heads[:, None, :]
+    outside = (difference - patch.domain.d > _NEAR_M).any(axis=(1, 2))
+    if outside.any():
+        patch.domain = Zone(np.maximum(patch.domain.d, difference.max(axis=0) + _NEAR_M))
+    at = rows.inputs[:, : 1 + len(rise_m)]
+    along = rows.inputs[:, 1 + len(rise_m) + patch.flows] @ patch.axes.T
+    under, over = at @ patch.least - along, along - at @ patch.most
+    outside |= (np.maximum(under, over) > 1e-9).any(axis=1)
+    if outside.any():
+        patch.least[0] -= _WIDEN * np.maximum(under.max(axis=0), 0.0)
+        patch.most[0] += _WIDEN * np.maximum(over.max(axis=0), 0.0)
+        patch.find_corners(floor_m, rise_m)
+    low, high = excess(patch, rows.inputs, rows.outputs)
+    missed = (np.maximum(low, high) > _TOLERANCE * np.maximum(np.abs(rows.outputs).max(axis=0), 1.0)).any(axis=1)
+    if missed.any():
+        for q in siblings:
+            q.low = q.low + _WIDEN * low.max(axis=0)
+            q.high = q.high + _WIDEN * high.max(axis=0)
+    return np.asarray(outside | missed, np.bool_)

@@ -1,0 +1,127 @@
+"""True planning steps by the thousand, taken apart by hydraulic component: what each gave to its tanks, and what its pumps drew.
+
+The engine's own steps know only sums over components. Here the step is walked solve by solve as the simulator walks it, for all rows at
+once, and the flow at each link's end at a tank says which component it came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from levada.domain.series import Floats
+from levada.schedule.plant import Ints, Plant
+
+__all__ = ["Runs", "draw_speeds", "pump_speeds", "run_steps"]
+
+_NO_PRESSURE_M = -0.05
+"""A part whose least pressure is below this leaves demand unmet."""
+
+_STILL_M3_PER_S = 1e-6
+_AT_FULL = 1e-6
+"""Share of its range within which a tank that may stand full is shut."""
+
+_UNSOLVED = (1, 2)
+"""EPANET's warnings of a solution that is not one."""
+_ENDS = 0.2
+"""Share of the drawn speeds at either end of their range."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Steps from states `x` (N, tanks): `inflow` (N, components, tanks) m3, `energy_kwh` (N, pumps), `flow` (N, classes) mean m3/s, `after`
+    (N, tanks) states; `holds` (N, components): its pumps deliver, its pressures are met, its tanks are not saturated; `shut` (N, components, tanks):
+    the tank stood full for a while and took nothing from it."""
+
+    x: Floats
+    inflow: Floats
+    energy_kwh: Floats
+    flow: Floats
+    after: Floats
+    holds: NDArray[np.bool_]
+    shut: NDArray[np.bool_]
+
+    def joined(self, other: Runs) -> Runs:
+        return Runs(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
+
+    def rows(self, which: NDArray[np.bool_] | Ints) -> Runs:
+        return Runs(self.x[which], self.inflow[which], self.energy_kwh[which], self.flow[which], self.after[which], self.holds[which], self.shut[which])
+
+
+def draw_speeds(rng: np.random.Generator, counts: Ints, low: Floats, high: Floats) -> Floats:
+    """Mean speed of each class (N, classes) between `low` and `high`, the ends favoured; 0 where no pump runs."""
+    u = np.clip(rng.uniform(-_ENDS, 1 + _ENDS, low.shape), 0.0, 1.0)
+    return np.where(counts > 0, low + u * (high - low), 0.0)
+
+
+def pump_speeds(plant: Plant, rng: np.random.Generator, counts: Ints, mean: Floats, *, unequal: bool) -> Floats:
+    """Speeds of pumps (N, pumps), the first of each class running; `unequal` spreads them within a class, the mean kept."""
+    speed = np.zeros((len(counts), plant.pumps))
+    for k, cls in enumerate(plant.classes):
+        running = np.arange(len(cls.pumps))[None, :] < counts[:, k : k + 1]
+        value = np.repeat(mean[:, k : k + 1], len(cls.pumps), axis=1)
+        if unequal and len(cls.pumps) > 1 and cls.is_variable:
+            room = np.minimum(mean[:, k] - cls.bins[0][0], cls.bins[-1][1] - mean[:, k])
+            shift = np.where(running, rng.uniform(-1, 1, running.shape), 0.0)
+            shift = np.where(running, shift - shift.sum(axis=1, keepdims=True) / np.maximum(counts[:, k : k + 1], 1), 0.0)
+            value = value + shift * (np.maximum(room, 0.0) / np.maximum(np.abs(shift).max(axis=1), 1e-9))[:, None]
+        speed[:, list(cls.pumps)] = np.where(running, value, 0.0)
+    return speed
+
+
+def run_steps(plant: Plant, step: int, x: Floats, speed: Floats) -> Runs:
+    """Planning step `step` from states x (N, tanks) with pumps at `speed` (N, pumps), valves at their first choice."""
+    problem, engine = plant.problem, plant.simulator
+    rows, tanks, parts = len(x), plant.tanks, len(plant.components)
+    duration, h = int(problem.steps.durations_s[step]), problem.hydraulic_step_s
+    order = np.lexsort(speed.T)  # pumps are set once a run of like rows
+    back = np.argsort(order, kind="stable")
+    x, speed = x[order], speed[order]
+    volume = plant.volume(x)
+    steps, choice = np.full(rows, step, np.int64), np.repeat(plant.first_choice, rows, axis=0)
+    inflow, energy = np.zeros((rows, parts, tanks)), np.zeros((rows, plant.pumps))
+    flow = np.zeros((rows, plant.pumps))
+    holds, shut = np.ones((rows, parts), bool), np.zeros((rows, parts, tanks), bool)
+    t = np.zeros(rows, np.int64)
+    low, high = engine.min_volume, engine.max_volume
+    while (left := np.flatnonzero(t < duration)).size:
+        v = volume[left]
+        s = engine.solves_at(steps[left], v, speed[left], choice[left])
+        q = s.inflow
+        # A tank at a limit that moves beyond it (engine: saturation) breaks a limit; within a second of it no event is made any more.
+        saturated = ((q > _STILL_M3_PER_S) & (high - v <= q) & ~problem.may_stand_full) | ((q < -_STILL_M3_PER_S) & (v - low <= -q))
+        dt = np.minimum(h - t[left] % h, duration - t[left])
+        # Cut short where a tank reaches a limit, to the second, as the simulator does.
+        rises, falls = (q > 0) & (v < high), (q < 0) & (v > low)
+        room = np.where(rises | falls, (np.where(rises, high, low) - v) / np.where(q == 0, 1.0, q), np.inf)
+        event = np.floor(np.minimum(room, 1e9) + 0.5).astype(np.int64)
+        dt = np.where((event > 0) & (event < dt[:, None]), event, dt[:, None]).min(axis=1)
+        after = v + q * dt[:, None]
+        snapped = np.where(rises & (after + q >= high), high, np.where(falls & (after + q <= low), low, after))
+        given = np.zeros((len(left), parts, tanks))
+        for port, (part, _, tank) in enumerate(plant.port_place):
+            given[:, part, tank] += s.port_flow[:, port]
+        shut[left] |= (problem.may_stand_full & (v >= high - _AT_FULL * plant.span))[:, None, :] & (np.abs(given) <= _STILL_M3_PER_S)
+        given *= dt[:, None, None]
+        # Within a second's flow of a limit a tank is at it: what that adds or takes, the part that moves most has moved.
+        most = np.abs(given).argmax(axis=1)
+        np.add.at(given, (np.arange(len(left))[:, None], most, np.arange(tanks)[None, :]), snapped - v - given.sum(axis=1))
+        volume[left] = snapped
+        inflow[left] += given
+        energy[left] += s.power * dt[:, None] / 3.6e6
+        flow[left] += s.flow * dt[:, None] / duration
+        ok = np.repeat(((s.warning < 100) & ~np.isin(s.warning, _UNSOLVED))[:, None], parts, axis=1)
+        for m, c in enumerate(plant.components):
+            own = [j for k in c.classes for j in plant.classes[k].pumps]
+            ok[:, m] &= ~saturated[:, list(c.tanks)].any(axis=1)
+            ok[:, m] &= (s.delivers[:, own] | (speed[left][:, own] == 0)).all(axis=1)
+            floors = list(c.floors)
+            ok[:, m] &= (s.pressure[:, floors] >= engine.floors[floors] - 1e-6).all(axis=1)
+            if plant.watched[m]:
+                ok[:, m] &= s.lowest[:, plant.watch_row[m]] >= _NO_PRESSURE_M
+        holds[left] &= ok
+        t[left] += dt
+    by_class = np.stack([flow[:, list(c.pumps)].sum(axis=1) for c in plant.classes], axis=1)
+    return Runs(x, inflow, energy, by_class, plant.state(volume), holds, shut).rows(back)

@@ -1,0 +1,41 @@
+"""Steps taken apart by component: together they are the simulator's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.schedule.small_networks import Small
+
+from levada.schedule.plant import Plant
+from levada.schedule.relaxation_samples import draw_speeds, pump_speeds, run_steps
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["never full", "may stand full"])
+def test_components_add_up_to_the_simulators_step(full: bool) -> None:
+    small = Small(pumps=2, upper=True, demand_l_per_s=14)
+    plant = Plant(small.problem(n=4, min_speed=np.full(3, 0.85), may_stand_full=np.full(2, full), hydraulic_step_s=1200))
+    rng = np.random.default_rng(0)
+    x = np.clip(rng.uniform(-0.1, 1.1, (300, 2)), 0, 1)
+    counts = np.stack([rng.integers(0, len(c.pumps) + 1, 300) for c in plant.classes], axis=1)
+    low, high = np.tile([c.bins[0][0] for c in plant.classes], (300, 1)), np.tile(plant.top_speed, (300, 1))
+    speed = pump_speeds(plant, rng, counts, draw_speeds(rng, counts, low, high), unequal=True)
+    runs = run_steps(plant, 2, x, speed)
+    steps = plant.simulator.steps(np.full(300, 2), plant.volume(x), speed, np.zeros((300, 0), np.int64))
+    good = steps.severity == 0
+    assert good.sum() > 50
+    assert plant.volume(runs.after)[good] == pytest.approx(steps.volume[good], abs=1e-6)
+    assert runs.inflow.sum(axis=1)[good] == pytest.approx((steps.volume - plant.volume(x))[good], abs=1e-6)
+    assert runs.energy_kwh[good] == pytest.approx(steps.power[good] / 1000, abs=1e-9)
+    assert runs.holds[good].all()
+    assert runs.shut.any() == full
+
+
+def test_unequal_speeds_keep_the_mean_and_the_range() -> None:
+    plant = Plant(Small(pumps=3).problem(n=2, min_speed=np.full(3, 0.8)))
+    rng = np.random.default_rng(0)
+    counts, mean = np.full((50, 1), 3), rng.uniform(0.8, 1.0, (50, 1))
+    speed = pump_speeds(plant, rng, counts, mean, unequal=True)
+    assert speed.mean(axis=1) == pytest.approx(mean[:, 0])
+    assert speed.min() >= 0.8 - 1e-9
+    assert speed.max() <= 1.0 + 1e-9
+    assert np.ptp(speed, axis=1).max() > 0.05
