@@ -3,7 +3,7 @@
     .venv/bin/python tools/compile.py
 
 With the system's `cc` where there is one; else with the C compiler that comes as a wheel (requirements-compiler.lock), fetched for this once.
-Safe to repeat; the library appears whole or not at all. The options keep results the same whichever compiler it was: no fused or reordered
+Safe to repeat, and nothing to do where the library is newer than its source; it appears whole or not at all. The options keep results the same whichever compiler it was: no fused or reordered
 floating point, no instructions of this machine alone.
 """
 
@@ -34,10 +34,18 @@ def compiler(there: Path) -> tuple[list[str], dict[str, str]]:
 
 def main() -> int:
     """Exit code 0, or 1 where the compiler fails."""
+    newest_rule = Path(__file__).stat().st_mtime
+    stale = [
+        source
+        for source in sorted((_ROOT / "src" / "levada").rglob("*.c"))
+        if not (made := source.with_suffix(".compiled")).exists() or made.stat().st_mtime < max(source.stat().st_mtime, newest_rule)
+    ]
+    if not stale:
+        return 0
     undefined = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
     with tempfile.TemporaryDirectory() as there:
         command, extra = compiler(Path(there))
-        for source in sorted((_ROOT / "src" / "levada").rglob("*.c")):
+        for source in stale:
             made = source.with_name(f".{source.stem}-{os.getpid()}.compiled")
             done = subprocess.run([*command, *_OPTIONS, *undefined, "-o", str(made), str(source), "-lm"], env=os.environ | extra, check=False)
             if done.returncode != 0:

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from levada.domain.series import Floats
-from levada.hydraulics.engine import StepResult, Steps
+from levada.hydraulics.engine import Steps
 from levada.schedule.assignment import Fits
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.whole import Whole
 
 __all__ = ["Candidate", "Runner", "Trial", "penalty"]
-
-_MOST_REMEMBERED = 200_000
 
 _ANY, _STEEP = 0.05, 50.0
 """Any violation counts as much severity besides its own; forecasts, which are never quite right, come to that by degrees."""
@@ -128,9 +126,6 @@ class Runner:
         return found
 
     def _remember(self, k: int, volume: Floats, counts: Ints, speeds: Floats, steps: Steps) -> None:
-        """Leave the steps with the plant, whose `simulated_steps` are what the bound's models are checked against."""
-        known: dict[tuple[int, bytes, bytes, bytes], StepResult] = self.plant._remembered
-        if len(known) > _MOST_REMEMBERED:
-            known.clear()
+        """Leave the steps that keep every limit with the plant."""
         for i in np.flatnonzero(steps.severity == 0.0).tolist():
-            known[k, volume[i].tobytes(), counts[i].tobytes(), speeds[i].tobytes()] = steps[i]
+            self.plant.remember(k, volume[i], counts[i], speeds[i], steps[i])

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from levada.domain.billing import metered
 from levada.domain.pumping import Bools
 from levada.domain.series import Floats
 from levada.schedule.assignment import Fits
@@ -25,7 +24,7 @@ from levada.schedule.problem import Work
 from levada.schedule.progress import Teller
 from levada.schedule.reach import Zone
 from levada.schedule.volume_bound import CostToGo, Starts, least_deviation, tables_of
-from levada.schedule.volume_models import VolumeModels, fit_volume_models, predict
+from levada.schedule.volume_models import VolumeModels, fit_volume_models, outputs, predict
 
 __all__ = ["Exact", "applies", "search_exactly"]
 
@@ -186,7 +185,6 @@ class _Run:
         self.plant, self.joint, self.locks, self.models, self.starts = plant, joint, locks, models, starts
         self.fits, self.best, self.stage, self.limit, self.teller = fits, best, stage, limit, teller
         self.histories = models.histories
-        self.meters = metered(plant.problem)
         self.failed = 0
         self.grid, self.tables, self.possible = tables_of(plant, joint, models, stage.cells_a, stage.cells_b)
         self.root = plant.simulator.volumes(plant.problem.initial_level_m)
@@ -312,23 +310,15 @@ class _Run:
         models, plant = self.models, self.plant
         self.best.checked += len(history)
         group = self.histories.group[history]
-        y, y_after = plant.heads(before), plant.heads(after)
-        d, d_after = y - (y @ models.weight)[:, None], y_after - (y_after @ models.weight)[:, None]
-        out = np.zeros((len(history), models.low.shape[3]))
-        out[:, 0] = after.sum(axis=1)
-        out[:, 1] = d_after @ models.direction
-        hours = plant.problem.steps.hours[k]
-        for i, m in enumerate(self.meters):
-            out[:, 2 + i] = power[:, m.pumps].sum(axis=1) / 1000.0 * hours
-        out[:, models.low.shape[3] - source.shape[1] :] = source
-        deviation = out - predict(models, k, group, kind, before.sum(axis=1), d)
+        out = outputs(plant, models, k, after, power, source)
+        deviation = out - predict(models, k, group, kind, before.sum(axis=1), models.differences(plant.heads(before)))
         under, over = -deviation - models.low[k, group, kind], deviation - models.high[k, group, kind]
         scale = np.maximum(np.abs(out).max(axis=0, initial=0.0), 1.0)
         bad = (np.maximum(under, over) > 1e-7 * scale).any(axis=1) | ~models.possible[k, group, kind]
         if not bad.any():
             return
         self.failed += int(bad.sum())
-        share = plant.problem.steps.hours / hours
+        share = plant.problem.steps.hours / plant.problem.steps.hours[k]
         for g, c in np.unique(np.stack([group[bad], kind[bad]], axis=1), axis=0).tolist():
             mine = bad & (group == g) & (kind == c)
             models.possible[:, g, c] |= self.joint.ready[:, c]

@@ -22,6 +22,9 @@ __all__ = ["Ints", "Plant"]
 Ints = NDArray[np.int64]
 
 
+_MOST_REMEMBERED = 200_000
+
+
 class Plant:
     """Simulator, classes and components of one problem, and the conversions between volumes and states.
 
@@ -109,15 +112,17 @@ class Plant:
         return on, speed
 
     def step(self, step: int, volume: Floats, counts: Ints, speeds: Floats) -> StepResult:
-        """A step in EPANET from volumes (m3), remembered: the same step, volumes and action are simulated once."""
-        key = (step, volume.tobytes(), counts.tobytes(), speeds.tobytes())
-        if (found := self._remembered.get(key)) is None:
-            on, speed = self.pumps_on(step, counts, speeds)
-            found = self.simulator.steps(np.array([step]), volume[None], np.where(on, speed, 0.0)[None], self.first_choice)[0]
-            if len(self._remembered) > 200_000:
-                self._remembered.clear()
-            self._remembered[key] = found
+        """A step in EPANET from volumes (m3), remembered."""
+        on, speed = self.pumps_on(step, counts, speeds)
+        found = self.simulator.steps(np.array([step]), volume[None], np.where(on, speed, 0.0)[None], self.first_choice)[0]
+        self.remember(step, volume, counts, speeds, found)
         return found
+
+    def remember(self, step: int, volume: Floats, counts: Ints, speeds: Floats, result: StepResult) -> None:
+        """Keep a simulated step for `simulated_steps`, which the bound's models are checked against."""
+        if len(self._remembered) > _MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[step, volume.tobytes(), counts.tobytes(), speeds.tobytes()] = result
 
     def simulated_steps(self) -> list[tuple[int, Floats, Ints, Floats, StepResult]]:
         """Steps remembered that lie on a way from the start without a violation: step, volumes before, counts, speeds, result; in order of time."""

@@ -28,7 +28,7 @@ from levada.schedule.joint import Histories, JointConfigurations
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.reach import Zone, whole
 
-__all__ = ["VolumeModels", "fit_volume_models"]
+__all__ = ["VolumeModels", "fit_volume_models", "outputs", "predict"]
 
 _SAFETY = 1.4
 """Factor on the largest deviations that samples show."""
@@ -70,6 +70,10 @@ class VolumeModels:
     a_low: float
     a_high: float
     samples: int
+
+    def differences(self, y: Floats) -> Floats:
+        """d (N, tanks), m: heads (N, tanks) less their mean."""
+        return np.asarray(y - (y @ self.weight)[:, None], np.float64)
 
     def scaled(self, a: Floats) -> Floats:
         """Volume scaled to 0..1."""
@@ -119,7 +123,7 @@ def _point(y: Floats) -> Zone:
 
 
 _Rows = tuple[Floats, Ints, Ints, Floats, Floats, NDArray[np.bool_]]
-"""States before (N, tanks) as heads, group, configuration (N,), states after as heads, outputs without b (N, outputs), feasible."""
+"""States before (N, tanks) as heads, group, configuration (N,), states after as heads, outputs (N, outputs), feasible."""
 
 
 def _run(
@@ -136,15 +140,22 @@ def _run(
     y, g, c = y[order], g[order], c[order]
     volume = plant.volumes_at(y)
     steps = plant.simulator.steps(np.full(len(c), k), volume, joint.speeds_at(k, c), joint.choices[c])
-    out = np.zeros((len(c), models.poly.shape[3]))
-    out[:, 0] = steps.volume.sum(axis=1)
-    hours = plant.problem.steps.hours[k]
-    for i, m in enumerate(metered(plant.problem)):
-        out[:, 2 + i] = steps.power[:, m.pumps].sum(axis=1) / 1000.0 * hours
-    out[:, models.poly.shape[3] - steps.source.shape[1] :] = steps.source
     models.samples += len(c)
     served = steps.served
-    return y[served], g[served], c[served], plant.heads(steps.volume[served]), out[served], steps.severity[served] == 0.0
+    out = outputs(plant, models, k, steps.volume[served], steps.power[served], steps.source[served])
+    return y[served], g[served], c[served], plant.heads(steps.volume[served]), out, steps.severity[served] == 0.0
+
+
+def outputs(plant: Plant, models: VolumeModels, k: int, volume: Floats, power: Floats, source: Floats) -> Floats:
+    """What the models predict, (N, outputs), of steps k that ended with volumes (N, tanks) and drew power (N, pumps), W, and water (N, sources)."""
+    meters = metered(plant.problem)
+    out = np.zeros((len(volume), 2 + len(meters) + source.shape[1]))
+    out[:, 0] = volume.sum(axis=1)
+    out[:, 1] = models.differences(plant.heads(volume)) @ models.direction
+    for i, m in enumerate(meters):
+        out[:, 2 + i] = power[:, m.pumps].sum(axis=1) / 1000.0 * plant.problem.steps.hours[k]
+    out[:, 2 + len(meters) :] = source
+    return out
 
 
 def _next_zones(models: VolumeModels, rows: _Rows, limit: Zone, before: list[Zone | None]) -> list[Zone | None]:
@@ -171,7 +182,7 @@ def _next_zones(models: VolumeModels, rows: _Rows, limit: Zone, before: list[Zon
 def _coordinates(plant: Plant, models: VolumeModels, y: Floats) -> tuple[Floats, Floats, Floats]:
     """a (N,) m3, scaled a (N,), and d (N, tanks) m of states given as heads (N, tanks)."""
     a = plant.volumes_at(y).sum(axis=1)
-    return a, models.scaled(a), y - (y @ models.weight)[:, None]
+    return a, models.scaled(a), models.differences(y)
 
 
 def _choose_direction(plant: Plant, models: VolumeModels, drawn: list[_Rows]) -> None:
@@ -223,9 +234,8 @@ def _bends(models: VolumeModels, d: Floats) -> Floats:
 def _fit(plant: Plant, models: VolumeModels, k: int, rows: _Rows) -> None:
     y, g, c, after, out, ok = rows
     a, s, d = _coordinates(plant, models, y)
-    out = out.copy()
-    out[:, 1] = (after - (after @ models.weight)[:, None]) @ models.direction
     target = out.copy()
+    target[:, 1] = models.differences(after) @ models.direction  # b's direction was not chosen yet when these steps were run
     target[:, 0] -= a  # the change of volume is what is smooth
     tanks = plant.tanks
     for group in np.unique(g):
@@ -265,12 +275,10 @@ def _measure(plant: Plant, joint: JointConfigurations, models: VolumeModels, rng
     n = len(models.low)
     low, high = np.zeros_like(models.low), np.zeros_like(models.high)
     for k in range(n):
-        y, g, c, after, out, ok = _run(plant, joint, models, models.zones[k], k, rng, points)
+        y, g, c, _, out, ok = _run(plant, joint, models, models.zones[k], k, rng, points)
         models.possible[k, g[ok], c[ok]] = True
         a, _, d = _coordinates(plant, models, y[ok])
-        out = out[ok]
-        out[:, 1] = (after[ok] - (after[ok] @ models.weight)[:, None]) @ models.direction
-        deviation = out - predict(models, k, g[ok], c[ok], a, d)
+        deviation = out[ok] - predict(models, k, g[ok], c[ok], a, d)
         np.maximum.at(low[k], (g[ok], c[ok]), -deviation - models.low[k, g[ok], c[ok]])
         np.maximum.at(high[k], (g[ok], c[ok]), deviation - models.high[k, g[ok], c[ok]])
     hours = plant.problem.steps.hours
