@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.cases.case_folder import HEAD, load_case
 
 from levada.cases.terms import Period, Span
-from levada.cases.timeline import Timeline, instant_of
+from levada.domain.timeline import Timeline, instant_of
 from levada.domain.time import Steps
 
 LISBON = ZoneInfo("Europe/Lisbon")

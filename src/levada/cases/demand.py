@@ -9,7 +9,7 @@ from levada.cases.document import Demand
 from levada.cases.inp_terms import InpTimes, clock_demands
 from levada.cases.series import SeriesReader
 from levada.cases.terms import flow_factor
-from levada.cases.timeline import Timeline
+from levada.domain.timeline import Timeline
 from levada.domain.errors import FileError
 from levada.domain.network import Network
 from levada.domain.series import Floats

@@ -11,6 +11,8 @@ from pydantic import Field, model_validator
 
 from levada.cases.terms import Duration, FlowUnit, Part, Series, Span, When
 from levada.domain.pumping_terms import LIMITS
+from levada.domain.terms import FlowLimit, ValveTerms
+from levada.domain.terms import SourceTerms as SharedSourceTerms
 
 __all__ = ["DEFAULT", "CaseDocument", "Co2Terms", "Demand", "FlowLimit", "MeterTerms", "Pressure", "Previous", "PumpTerms", "ScenarioTerms", "SourceTerms", "TankTerms", "Tariff", "ValveTerms"]
 
@@ -23,11 +25,12 @@ class Tariff(Series):
 
     network: Annotated[bool, Field(description="Prices of the INP's [ENERGY] section; `factor` makes the currency of them, such as 0.01 for cents")] = False
 
-    def _kinds(self) -> list[str]:
-        return [*super()._kinds(), *(["network"] if self.network else [])]
+    @classmethod
+    def _kinds(cls) -> tuple[str, ...]:
+        return (*super()._kinds(), "network")
 
-    def _more_kinds(self) -> str:
-        return ", network"
+    def _has(self, kind: str) -> bool:
+        return self.network if kind == "network" else super()._has(kind)
 
 
 class Demand(Part):
@@ -134,37 +137,11 @@ class Pressure(Part):
     floor_at_demands: Annotated[float | None, Field(description="Least pressure at each junction that has a demand and is not named in `floors`, m of water")] = None
 
 
-class FlowLimit(Part):
-    """Flow through a link, positive from its start to its end node, at every hydraulic solve."""
-
-    unit: Annotated[FlowUnit, Field(description="Of `min` and `max`")]
-    min: Annotated[float | None, Field(description="Least flow; none when absent")] = None
-    max: Annotated[float | None, Field(description="Greatest flow; none when absent")] = None
-
-
-class SourceTerms(Part):
+class SourceTerms(SharedSourceTerms):
     """A reservoir that water is drawn from at a cost or within limits."""
 
     cost_per_m3: Annotated[Series | None, Field(description="Cost of its water, per m3")] = None
-    max_flow: Annotated[float | None, Field(gt=0, description="Greatest flow at every hydraulic solve, in `unit`")] = None
-    unit: Annotated[FlowUnit | None, Field(description="Of `max_flow`. Required with it")] = None
     max_volume_m3_per_day: Annotated[float | None, Field(gt=0, description="Most water in a day (see `days`), m3")] = None
-
-    @model_validator(mode="after")
-    def _flow_has_unit(self) -> Self:
-        if (self.max_flow is None) != (self.unit is None):
-            raise ValueError("`max_flow` and `unit` go together")
-        return self
-
-
-class ValveTerms(Part):
-    """A pipe or valve that the plan sets in each step."""
-
-    choices: Annotated[
-        list[Literal["open", "closed"] | float],
-        Field(min_length=2, max_length=20, description="`open`, `closed`, or settings: m of water for PRV, PSV and PBV, m3/s for FCV, loss coefficient for TCV"),
-    ]
-    before: Annotated[Literal["open", "closed"] | float | None, Field(description="The choice in force before the start; the first when absent")] = None
 
 
 class Co2Terms(Part):

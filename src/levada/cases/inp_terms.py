@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from epanet import toolkit
 
-from levada.cases.timeline import Timeline
+from levada.domain.timeline import Timeline
 from levada.domain.network import Network
 from levada.domain.pumping import Ints
 from levada.domain.series import Floats

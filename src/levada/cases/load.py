@@ -20,7 +20,7 @@ from levada.cases.schedule_csv import previous_plan
 from levada.cases.series import SeriesReader
 from levada.cases.tanks import TankFields, tank_fields
 from levada.cases.terms import flow_factor
-from levada.cases.timeline import Timeline, instant_of
+from levada.domain.timeline import Timeline, instant_of
 from levada.domain.errors import DocumentError, ProblemError
 from levada.domain.network import Network
 from levada.domain.pumping import Ints, PumpingProblem, PumpSchedule

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from levada.cases.table import Rows, read_rows, time_of
-from levada.cases.timeline import Timeline
+from levada.domain.timeline import Timeline
 from levada.domain.errors import FileError
 from levada.domain.network import Network
 from levada.domain.pumping import Bools, Ints, PumpingProblem, PumpSchedule

@@ -10,7 +10,7 @@ import numpy as np
 from levada.cases.case_file import CaseText
 from levada.cases.table import Table, read_table
 from levada.cases.terms import Series
-from levada.cases.timeline import Timeline
+from levada.domain.timeline import Timeline
 from levada.domain.series import Floats
 
 __all__ = ["SeriesReader"]

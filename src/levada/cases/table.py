@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from levada.cases.case_file import LARGEST_NUMBER, read_bytes
-from levada.cases.timeline import Timeline, instant_of
+from levada.domain.timeline import Timeline, instant_of
 from levada.domain.errors import FileError, RowError
 from levada.domain.pumping import Ints
 from levada.domain.series import Floats

@@ -10,7 +10,7 @@ from levada.cases.case_file import CaseText
 from levada.cases.document import DEFAULT, TankTerms
 from levada.cases.series import SeriesReader
 from levada.cases.terms import Series
-from levada.cases.timeline import Timeline
+from levada.domain.timeline import Timeline
 from levada.domain.network import Network, Tank
 from levada.domain.pumping import Bools
 from levada.domain.series import Floats

@@ -1,4 +1,4 @@
-"""The horizon of a case, minute by minute on its own clock: what holds by local hour, by date-time or by the rows of a file, per step.
+"""A horizon minute by minute on its local clock: what holds by local hour, by date-time or by the rows of a file, per step.
 
 Days on which clocks change have 23 or 25 hours. A clock time holds whenever the clock shows it: twice in the hour that is repeated, never
 in the one that is skipped.
@@ -6,16 +6,16 @@ in the one that is skipped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from collections.abc import Collection, Sequence
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from levada.cases.terms import Period, Span
 from levada.domain.pumping import Bools, Ints
 from levada.domain.series import Floats
+from levada.domain.terms import Period, Span
 from levada.domain.time import Steps, from_np, to_np
 
 __all__ = ["Timeline", "instant_of"]
@@ -41,9 +41,9 @@ def instant_of(when: datetime, clock: tzinfo, after: datetime | None = None) -> 
 
 
 class Timeline:
-    """Steps of whole minutes on a clock. Arrays over minutes have shape (minutes,), over steps (n,)."""
+    """Steps of whole minutes on a clock. Arrays over minutes have shape (minutes,), over steps (n,). `holidays` are local days."""
 
-    def __init__(self, steps: Steps, clock: tzinfo) -> None:
+    def __init__(self, steps: Steps, clock: tzinfo, holidays: Collection[date] = ()) -> None:
         self.steps, self.clock = steps, clock
         count = int(steps.offsets_s[-1]) // 60
         self.minutes = to_np(steps.start) + np.arange(count) * np.timedelta64(60_000_000, "us")
@@ -55,6 +55,7 @@ class Timeline:
         self.local_day: Ints = since_epoch // 1440
         self._weekday = (self.local_day + 3) % 7  # the epoch was a Thursday
         self._month = local.astype("datetime64[M]").astype(np.int64) % 12 + 1
+        self._is_holiday = np.isin(local.astype("datetime64[D]"), np.array(sorted(holidays), "datetime64[D]"))
 
     def _local(self) -> NDArray[np.datetime64]:
         """What the clock shows. Offsets change at quarters of an hour of UTC, so one look per quarter is enough."""
@@ -109,7 +110,8 @@ class Timeline:
     def in_period(self, period: Period) -> Bools:
         holds = self.by_clock(period.start, period.end)
         if period.days is not None:
-            holds &= np.isin(self._weekday, [_DAYS.index(d) for d in period.days])
+            on_day = np.isin(self._weekday, [_DAYS.index(d) for d in period.days if d != "holiday"])
+            holds &= on_day | self._is_holiday if "holiday" in period.days else on_day
         if period.months is not None:
             holds &= np.isin(self._month, period.months)
         return holds
