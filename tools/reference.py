@@ -64,7 +64,7 @@ def settings() -> str:
         lines.extend([f"## {title}", "", schema.get("description", "").replace("\n", " ").strip(), "", "| field | type | default | meaning |", "|---|---|---|---|"])
         required = set(schema.get("required", []))
         for name, field in schema.get("properties", {}).items():
-            default = "**required**" if name in required else f"`{json.dumps(field.get('default'))}`"
+            default = "**required**" if name in required else f"`{json.dumps(field['default'])}`" if "default" in field else ""
             limits = ", ".join(f"{k} {field[k]}" for k in ("minimum", "exclusiveMinimum", "maximum", "pattern") if k in field)
             meaning = " ".join(x for x in (field.get("description", ""), f"({limits})" if limits else "") if x)
             lines.append(f"| {name} | {_type(field)} | {default} | {meaning} |".replace("\n", " "))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.cases.case_folder import HEAD, load_case
 
 from levada.cases.terms import Period, Span
-from levada.domain.timeline import Timeline, instant_of
 from levada.domain.time import Steps
+from levada.domain.timeline import Timeline, instant_of
 
 LISBON = ZoneInfo("Europe/Lisbon")
 TARIFF = 'tariff = { periods = [{ value = 0.1, from = "01:00", to = "03:00" }], otherwise = 0.2 }'

@@ -9,10 +9,10 @@ from levada.cases.document import Demand
 from levada.cases.inp_terms import InpTimes, clock_demands
 from levada.cases.series import SeriesReader
 from levada.cases.terms import flow_factor
-from levada.domain.timeline import Timeline
 from levada.domain.errors import FileError
 from levada.domain.network import Network
 from levada.domain.series import Floats
+from levada.domain.timeline import Timeline
 
 __all__ = ["demands_of"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from epanet import toolkit
 
-from levada.domain.timeline import Timeline
 from levada.domain.network import Network
 from levada.domain.pumping import Ints
 from levada.domain.series import Floats
+from levada.domain.timeline import Timeline
 from levada.hydraulics.epanet import Project, open_project
 from levada.hydraulics.inp import pattern_demands
 

@@ -20,13 +20,13 @@ from levada.cases.schedule_csv import previous_plan
 from levada.cases.series import SeriesReader
 from levada.cases.tanks import TankFields, tank_fields
 from levada.cases.terms import flow_factor
-from levada.domain.timeline import Timeline, instant_of
 from levada.domain.errors import DocumentError, ProblemError
 from levada.domain.network import Network
 from levada.domain.pumping import Ints, PumpingProblem, PumpSchedule
 from levada.domain.pumping_terms import RELAX_ORDER, ControllableValve, Meter, Scenarios, Source
 from levada.domain.series import Floats
 from levada.domain.time import Steps, zone
+from levada.domain.timeline import Timeline, instant_of
 from levada.hydraulics.epanet import MAX_INP_BYTES
 from levada.hydraulics.inp import read_network
 from levada.schedule import Work

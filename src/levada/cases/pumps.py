@@ -9,10 +9,10 @@ import numpy as np
 from levada.cases.case_file import CaseText
 from levada.cases.document import DEFAULT, PumpTerms
 from levada.cases.terms import Span
-from levada.domain.timeline import Timeline, instant_of
 from levada.domain.network import Network
 from levada.domain.pumping import Bools, Ints
 from levada.domain.series import Floats
+from levada.domain.timeline import Timeline, instant_of
 
 __all__ = ["PumpFields", "pump_fields"]
 

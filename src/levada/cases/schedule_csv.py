@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from levada.cases.table import Rows, read_rows, time_of
-from levada.domain.timeline import Timeline
 from levada.domain.errors import FileError
 from levada.domain.network import Network
 from levada.domain.pumping import Bools, Ints, PumpingProblem, PumpSchedule
 from levada.domain.pumping_terms import ControllableValve, ValveSetting
 from levada.domain.series import Floats
 from levada.domain.time import from_np, isoformat_z
+from levada.domain.timeline import Timeline
 
 __all__ = ["PreviousPlan", "choice_text", "previous_plan", "read_schedule", "write_schedule"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from levada.cases.case_file import CaseText
 from levada.cases.table import Table, read_table
 from levada.cases.terms import Series
-from levada.domain.timeline import Timeline
 from levada.domain.series import Floats
+from levada.domain.timeline import Timeline
 
 __all__ = ["SeriesReader"]
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from levada.cases.case_file import LARGEST_NUMBER, read_bytes
-from levada.domain.timeline import Timeline, instant_of
 from levada.domain.errors import FileError, RowError
 from levada.domain.pumping import Ints
 from levada.domain.series import Floats
 from levada.domain.time import to_np
+from levada.domain.timeline import Timeline, instant_of
 
 __all__ = ["Rows", "Table", "read_rows", "read_table", "time_of"]
 

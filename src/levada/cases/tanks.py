@@ -10,10 +10,10 @@ from levada.cases.case_file import CaseText
 from levada.cases.document import DEFAULT, TankTerms
 from levada.cases.series import SeriesReader
 from levada.cases.terms import Series
-from levada.domain.timeline import Timeline
 from levada.domain.network import Network, Tank
 from levada.domain.pumping import Bools
 from levada.domain.series import Floats
+from levada.domain.timeline import Timeline
 
 __all__ = ["TankFields", "tank_fields"]
 

@@ -6,8 +6,8 @@ from difflib import get_close_matches
 
 from levada.domain.errors import DocumentError
 from levada.domain.network import Network
-from levada.domain.settings import DayAheadTariff, FileContracts, Operation, Tariff
-from levada.domain.units import Quantity
+from levada.domain.settings import FileContracts, Operation, Tariff
+from levada.domain.signals import signals
 
 __all__ = ["check_consistency"]
 
@@ -22,7 +22,7 @@ def _known(document: str, path: str, name: str, known: set[str], what: str) -> N
 def check_consistency(operation: Operation, network: Network, files: FileContracts, tariff: Tariff) -> None:
     """Raises DocumentError with the path of the first thing that does not fit.
 
-    Checked: each tank, pump and junction named in `operation` is in the network; every tank and pump of the network is
+    Checked: whatever `operation` and `tariff` name of the network is in it; every tank and pump of the network is
     configured; no junction is in two zones; each series that planning reads is fed by some file contract with the fitting quantity.
     """
     if operation.network != network.sha256:
@@ -42,20 +42,24 @@ def check_consistency(operation: Operation, network: Network, files: FileContrac
             if junction in zone_of:
                 raise DocumentError("operation", f"zones.{zone_name}.junctions", f"junction {junction!r} is already in zone {zone_of[junction]!r}")
             zone_of[junction] = zone_name
+    nodes, links = set(network.junction_index) | set(network.tank_index), {link.name for link in network.links}
     for i, floor in enumerate(operation.pressure_floors):
-        _known("operation", f"pressure_floors[{i}].node", floor.node, set(network.junction_index) | set(network.tank_index), "node")
+        _known("operation", f"pressure_floors[{i}].node", floor.node, nodes, "node")
+    for i, ceiling in enumerate(operation.pressure_ceilings):
+        _known("operation", f"pressure_ceilings[{i}].node", ceiling.node, nodes, "node")
+    for field, named, known, what in (
+        ("flow_limits", operation.flow_limits, links | set(network.pump_index), "link"),
+        ("sources", operation.sources, {reservoir.name for reservoir in network.reservoirs}, "reservoir"),
+        ("valves", operation.valves, links, "pipe or valve"),
+    ):
+        for name in named:
+            _known("operation", f"{field}.{name}", name, known, what)
+    for name, meter in tariff.meters.items():
+        for pump in meter.pumps:
+            _known("tariff", f"meters.{name}.pumps", pump, set(network.pump_index), "pump")
 
     fed = {column.series: column.quantity for contract in files.contracts for column in contract.columns.values()}
-    needs = [(f"tanks.{n}.level_series", t.level_series, Quantity.LEVEL) for n, t in operation.tanks.items()]
-    needs += [(f"zones.{n}.flow_series", z.flow_series, Quantity.FLOW) for n, z in operation.zones.items()]
-    for name, pump in operation.pumps.items():
-        for field, quantity in (("status_series", Quantity.STATUS), ("speed_series", Quantity.SPEED), ("energy_series", Quantity.ENERGY)):
-            if (series := getattr(pump, field)) is not None:
-                needs.append((f"pumps.{name}.{field}", series, quantity))
-    if isinstance(tariff.tariff, DayAheadTariff):
-        needs.append(("tariff.price_series", tariff.tariff.price_series, Quantity.PRICE))
-    for path, series, quantity in needs:
-        document = "tariff" if path.startswith("tariff") else "operation"
-        _known(document, path, series, set(fed), "file contract column for series")
-        if fed[series] is not quantity:
-            raise DocumentError(document, path, f"series {series!r} is delivered as {fed[series].value}, but {quantity.value} is needed")
+    for signal in signals(operation, tariff):
+        _known(signal.document, signal.path, signal.series, set(fed), "file contract column for series")
+        if fed[signal.series] is not signal.quantity:
+            raise DocumentError(signal.document, signal.path, f"series {signal.series!r} is delivered as {fed[signal.series].value}, but {signal.quantity.value} is needed")

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, time
+from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from levada.domain.document import Document, Name, SeriesName
 from levada.domain.errors import DocumentError, UnitError
+from levada.domain.operation_settings import Operation, PressureFloor, PumpSettings, TankSettings, Zone
 from levada.domain.series import CellMethod
+from levada.domain.tariff_settings import DayAheadTariff, Tariff, TariffPeriod, TimeOfUseTariff
 from levada.domain.time import zone
 from levada.domain.units import Quantity, factor_to_si
 
@@ -39,16 +42,6 @@ __all__ = [
     "read_document",
 ]
 
-Name = Annotated[str, Field(min_length=1, max_length=80)]
-SeriesName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[A-Za-z0-9_\-]+)+$", max_length=120)]
-
-
-class Document(BaseModel):
-    """A versioned settings document. Unknown fields are errors: a misspelt setting must not be ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class Utility(Document):
     """Who the utility is and how it wants to see things."""
 
@@ -57,7 +50,7 @@ class Utility(Document):
     language: Literal["en", "pt", "es"] = "en"
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166 code; its national holidays are known")] = "PT"
     subdivision: Annotated[str | None, Field(description="ISO 3166-2 code of the region, for regional holidays")] = None
-    local_holidays: Annotated[dict[date, str], Field(description="Days that are like a Sunday here, with their names")] = {}
+    local_holidays: Annotated[dict[date, str], Field(default_factory=dict, description="Days that are like a Sunday here, with their names")]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
     flow_unit: Literal["L/s", "m3/h", "m3/d"] = "L/s"
 
@@ -80,6 +73,7 @@ class Column(Document):
     cell_method: CellMethod = CellMethod.POINT
     minimum: Annotated[float | None, Field(description="Lowest plausible value, in `unit`; lower ones are refused")] = None
     maximum: Annotated[float | None, Field(description="Highest plausible value, in `unit`; higher ones are refused")] = None
+    is_forecast: Annotated[bool, Field(description="Tells what is to come, such as a forecast of own power: it may be stamped as far ahead as prices are")] = False
 
     @model_validator(mode="after")
     def _unit_fits(self) -> Self:
@@ -130,112 +124,6 @@ class FileContracts(Document):
     """The files that this utility delivers."""
 
     contracts: Annotated[tuple[FileContract, ...], Field(min_length=1)]
-
-
-class TariffPeriod(Document):
-    """Hours in which a price holds, on the tenant's own clock. `to` 00:00 means the end of the day."""
-
-    name: Name
-    price_per_kwh: Annotated[float, Field(ge=-10, le=10)]
-    days: Annotated[tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday"], ...], Field(min_length=1)]
-    months: Annotated[tuple[Annotated[int, Field(ge=1, le=12)], ...], Field(min_length=1)] = tuple(range(1, 13))
-    start: time
-    end: time
-
-
-class TimeOfUseTariff(Document):
-    """Energy prices by hour of the day. The first period that fits an instant gives its price; each instant needs one."""
-
-    kind: Literal["time-of-use"] = "time-of-use"
-    periods: Annotated[tuple[TariffPeriod, ...], Field(min_length=1)]
-    contracted_power_kw: Annotated[float | None, Field(gt=0, description="Power that the plan must never exceed, all pumps of the tenant together")] = None
-
-
-class DayAheadTariff(Document):
-    """Energy prices that a market publishes a day ahead. They arrive as readings of `price_series`, like all other data.
-
-    Where nothing is published yet, the price of the same local hour in `typical_day` stands in, and the plan says so.
-    """
-
-    kind: Literal["day-ahead"] = "day-ahead"
-    price_series: SeriesName = "market.energy.price"
-    typical_day_per_kwh: Annotated[tuple[float, ...], Field(min_length=24, max_length=24, description="24 hourly prices on the tenant's clock")]
-    surcharge_per_kwh: Annotated[float, Field(description="Network charges and taxes on each kWh")] = 0.0
-    contracted_power_kw: Annotated[float | None, Field(gt=0, description="Power that the plan must never exceed, all pumps together")] = None
-
-
-class Tariff(Document):
-    """What electricity costs. All meters of the tenant share it."""
-
-    tariff: Annotated[TimeOfUseTariff | DayAheadTariff, Field(discriminator="kind")]
-
-
-class TankSettings(Document):
-    """Limits and series of a tank of the network; levels are metres above the tank's elevation in the INP."""
-
-    level_series: SeriesName
-    min_level_m: float
-    max_level_m: float
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not self.min_level_m < self.max_level_m:
-            raise ValueError(f"min_level_m {self.min_level_m} is not below max_level_m {self.max_level_m}")
-        return self
-
-
-class PumpSettings(Document):
-    """How a pump may be run and which series tell its state."""
-
-    status_series: SeriesName | None = None
-    speed_series: SeriesName | None = None
-    energy_series: SeriesName | None = None
-    max_starts_per_day: Annotated[int, Field(ge=1, le=48)] = 6
-    min_speed: Annotated[float, Field(gt=0, le=1.5, description="Below max_speed for a variable-speed pump")] = 1.0
-    max_speed: Annotated[float, Field(gt=0, le=1.5)] = 1.0
-    available: bool = True
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.min_speed > self.max_speed:
-            raise ValueError(f"min_speed {self.min_speed} is above max_speed {self.max_speed}")
-        return self
-
-
-class Zone(Document):
-    """A demand area: the series with its metered flow and the junctions that it serves."""
-
-    flow_series: SeriesName
-    junctions: Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-class PressureFloor(Document):
-    """A node whose pressure must not fall below a floor."""
-
-    node: str
-    min_pressure_m: float
-
-
-class Operation(Document):
-    """The network as it is operated: limits, pumps, zones and how plans are made."""
-
-    network: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the EPANET INP file, as `levada network add` prints it")]
-    tanks: Annotated[dict[str, TankSettings], Field(min_length=1)]
-    pumps: Annotated[dict[str, PumpSettings], Field(min_length=1)]
-    zones: Annotated[dict[str, Zone], Field(min_length=1)]
-    pressure_floors: tuple[PressureFloor, ...] = ()
-    step_minutes: Literal[15, 30, 60] = 60
-    horizon_hours: Annotated[int, Field(ge=6, le=72)] = 24
-    forecast_hours: Annotated[int, Field(ge=24, le=168)] = 48
-    hydraulic_step_s: Annotated[int, Field(ge=60, le=3600)] = 900
-    plan_valid_hours: Annotated[float, Field(gt=0, le=24, description="After this a plan must not be followed")] = 6.0
-    max_data_age_minutes: Annotated[int, Field(gt=0, description="Levels older than this are too old to plan from")] = 180
-
-    @model_validator(mode="after")
-    def _horizon_within_forecast(self) -> Self:
-        if self.horizon_hours > self.forecast_hours:
-            raise ValueError(f"horizon_hours {self.horizon_hours} is longer than forecast_hours {self.forecast_hours}")
-        return self
 
 
 class TimetableEntry(Document):

@@ -1,4 +1,4 @@
-"""From a tariff document to the price of energy in each step of a plan, on the tenant's own clock."""
+"""From a tariff document to the price of energy in each step of a plan and to its billing periods, on the tenant's own clock."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 from levada.domain.errors import InputGap
 from levada.domain.series import Floats, Readings
-from levada.domain.settings import DayAheadTariff, Tariff, TariffPeriod, TimeOfUseTariff
-from levada.domain.time import Steps, from_np, zone
+from levada.domain.tariff_settings import DayAheadTariff, Tariff, TariffPeriod, TimeOfUseTariff
+from levada.domain.time import Steps, from_np, local_midnight, zone
 
-__all__ = ["EnergyPrices", "energy_prices"]
+__all__ = ["EnergyPrices", "billing_period_start", "energy_prices"]
 
 _DAYS: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -50,15 +50,15 @@ def _time_of_use(tariff: TimeOfUseTariff, local: datetime, is_holiday: bool) -> 
 
 
 def energy_prices(
-    tariff: Tariff, steps: Steps, time_zone: str, holidays: Mapping[date, str], published: Readings | None = None
+    tariff: Tariff | TimeOfUseTariff | DayAheadTariff, steps: Steps, time_zone: str, holidays: Mapping[date, str], published: Readings | None = None
 ) -> EnergyPrices:
-    """Price of energy in each step: the mean over the quarter-hours that the step covers.
+    """Price of energy in each step: the mean over the quarter-hours that the step covers. Of a document it is the price that holds for all meters.
 
     `published` are the known day-ahead prices (per kWh), each holding from its time until the next one, for at most an hour.
     Raises InputGap where a time-of-use tariff names no period for an instant.
     """
     tz = zone(time_zone)
-    terms = tariff.tariff
+    terms = tariff.tariff if isinstance(tariff, Tariff) else tariff
     known = published if published is not None else Readings.empty()
     prices, names, assumed = [], [], []
     for start, duration in zip(steps.times, steps.durations_s, strict=True):
@@ -88,3 +88,11 @@ def _day_ahead(terms: DayAheadTariff, instant: datetime, local: datetime, known:
     if i >= 0 and at - known.times[i] < np.timedelta64(1, "h"):
         return float(known.values[i]) + terms.surcharge_per_kwh, "day-ahead", False
     return terms.typical_day_per_kwh[local.hour] + terms.surcharge_per_kwh, "typical day", True
+
+
+def billing_period_start(instant: datetime, time_zone: str, billing_day: int) -> datetime:
+    """When the billing period under way at `instant` began: the latest local midnight of that day of a month (1 to 28) that is not after it."""
+    tz = zone(time_zone)
+    today = instant.astimezone(tz).date()
+    month = today.replace(day=1) if today.day >= billing_day else (today.replace(day=1) - timedelta(days=1)).replace(day=1)
+    return local_midnight(month.replace(day=billing_day), tz)

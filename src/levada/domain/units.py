@@ -33,6 +33,8 @@ class Quantity(StrEnum):
     STATUS = "status"
     SPEED = "speed"
     PRICE = "price"
+    DURATION = "duration"
+    EMISSION = "emission"
 
 
 _FACTORS: dict[Quantity, dict[str, float]] = {
@@ -54,6 +56,9 @@ _FACTORS: dict[Quantity, dict[str, float]] = {
     Quantity.SPEED: {"1": 1.0, "%": 0.01},
     # In the tenant's currency; UCUM has none, so it is an annotation. Prices stay per kWh inside: tariffs are written so.
     Quantity.PRICE: {"{currency}/kW.h": 1.0, "{currency}/MW.h": 1e-3},
+    Quantity.DURATION: {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0},
+    # Of carbon dioxide (or its equivalent) for each kWh of the grid's; per kWh inside, as prices are.
+    Quantity.EMISSION: {"kg/kW.h": 1.0, "g/kW.h": 1e-3, "kg/MW.h": 1e-3},
 }  # fmt: skip
 
 

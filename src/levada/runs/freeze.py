@@ -3,8 +3,9 @@
 | read | how far back |
 |---|---|
 | zone flows | 70 days: the forecast learns from them |
-| tank levels, pump states, speeds and energy counters | 2 days |
-| published energy prices | from 2 days back to the end of the horizon |
+| tank levels, pump states, speeds, counters of energy and hours run | 2 days |
+| power at meters whose peak is charged for | from the start of the billing period |
+| what is told ahead: published prices, forecasts of own power and of emissions | from 2 days back to the end of the horizon |
 | the current plan | for the ladder, where no new plan can be made |
 """
 
@@ -19,7 +20,9 @@ import numpy as np
 from levada.domain.errors import InputGap, NotFound
 from levada.domain.plan_input import PlanInput
 from levada.domain.series import Readings
-from levada.domain.settings import DayAheadTariff, Document, Operation, Tariff, Utility
+from levada.domain.settings import Document, Operation, Tariff, Utility
+from levada.domain.signals import Reach, signals
+from levada.domain.tariff import billing_period_start
 from levada.domain.time import Window, from_np, to_np
 from levada.runs.steps import HISTORY_DAYS
 from levada.store.database import TenantConnection
@@ -56,19 +59,12 @@ async def freeze(db: TenantConnection, issue_time: datetime) -> PlanInput:
         raise InputGap(f"the network {operation.network[:12]}... named by the operation document is not here", "put its INP file into the tenant's folder and call `levada tenant apply FOLDER`") from None
 
     known = {spec.series_id for spec in await list_series(db)}
-    # A reading for the issue time itself counts: the half-open window ends just after it.
-    until = issue_time + timedelta(microseconds=1)
-
-    async def read(wanted: set[str], days: int, end: datetime) -> dict[str, Readings]:
-        window = Window(issue_time - timedelta(days=days), end)
-        found = await readings_many(db, sorted(wanted & known), window, issue_time)
-        return {name: found.get(name, Readings.empty()) for name in wanted}
-
-    readings = await read({z.flow_series for z in operation.zones.values()}, HISTORY_DAYS, until)
-    readings |= await read(_state_series(operation), _STATE_DAYS, until)
-    if isinstance(tariff.tariff, DayAheadTariff):
-        # The day that the horizon ends in, whole: a step's price is the mean over its quarter-hours.
-        readings |= await read({tariff.tariff.price_series}, _STATE_DAYS, issue_time + timedelta(hours=operation.horizon_hours + 24))
+    readings: dict[str, Readings] = {}
+    wanted = _windows(operation, tariff, utility, issue_time)
+    for window in sorted(set(wanted.values()), key=lambda w: (w.start, w.end)):
+        names = sorted(name for name, w in wanted.items() if w == window)
+        found = await readings_many(db, [name for name in names if name in known], window, issue_time)
+        readings |= {name: found.get(name, Readings.empty()) for name in names}
     require_fresh_levels(operation, readings, issue_time)
     previous = await current_plan(db, issue_time)
     return PlanInput(
@@ -83,9 +79,22 @@ async def freeze(db: TenantConnection, issue_time: datetime) -> PlanInput:
     )
 
 
-def _state_series(operation: Operation) -> set[str]:
-    pumps = {name for pump in operation.pumps.values() for name in (pump.status_series, pump.speed_series, pump.energy_series) if name is not None}
-    return pumps | {tank.level_series for tank in operation.tanks.values()}
+def _windows(operation: Operation, tariff: Tariff, utility: Utility, issue_time: datetime) -> dict[str, Window]:
+    """Series -> the time over which it is read; of one that is named more than once all that is asked for."""
+    windows: dict[str, Window] = {}
+    for signal in signals(operation, tariff):
+        # A reading for the issue time itself counts: the half-open window ends just after it.
+        start, end = issue_time - timedelta(days=_STATE_DAYS), issue_time + timedelta(microseconds=1)
+        if signal.reach is Reach.HISTORY:
+            start = issue_time - timedelta(days=HISTORY_DAYS)
+        elif signal.reach is Reach.BILLING:
+            start = billing_period_start(issue_time, utility.time_zone, signal.billing_day)
+        elif signal.reach is Reach.AHEAD:
+            # The day that the horizon ends in, whole: a step's value is the mean over its minutes.
+            end = issue_time + timedelta(hours=operation.horizon_hours + 24)
+        other = windows.get(signal.series, Window(start, end))
+        windows[signal.series] = Window(min(start, other.start), max(end, other.end))
+    return windows
 
 
 def require_fresh_levels(operation: Operation, readings: Mapping[str, Readings], issue_time: datetime) -> None:

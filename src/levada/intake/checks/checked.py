@@ -14,7 +14,7 @@ from levada.domain.time import Instants, isoformat_z, to_np
 from levada.intake.checks.limits import above, below
 from levada.intake.checks.physical import suspect
 from levada.intake.checks.repeats import overridden
-from levada.intake.checks.times import AHEAD, PRICES_AHEAD, TOO_OLD, in_the_future, too_long_ago
+from levada.intake.checks.times import TOO_OLD, ahead_of, in_the_future, too_long_ago
 from levada.intake.contracts.parsed import ParsedFile, ParsedSeries
 
 __all__ = ["CheckedSeries", "check_file"]
@@ -40,8 +40,8 @@ def check_file(parsed: ParsedFile, now: datetime) -> list[CheckedSeries]:
 def _check(parsed: ParsedFile, one: ParsedSeries, now: datetime) -> CheckedSeries:
     contract, problems, column = parsed.contract, parsed.problems, one.column
     named = one.tag if contract.layout == "wide" else contract.value_column
-    future, ancient = in_the_future(one.times, column.quantity, now), too_long_ago(one.times, now)
-    ahead = PRICES_AHEAD if column.quantity.value == "price" else AHEAD
+    future, ancient = in_the_future(one.times, column, now), too_long_ago(one.times, now)
+    ahead = ahead_of(column)
     problems.add_many(one.lines[future], contract.stamp_column, f"a time before {isoformat_z(now + ahead)}, {ahead.days} d from its receipt")
     problems.add_many(one.lines[ancient], contract.stamp_column, f"a time after {isoformat_z(now - TOO_OLD)}, ten years before its receipt")
     one = one.only(~future & ~ancient)

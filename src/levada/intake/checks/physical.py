@@ -10,7 +10,7 @@ from levada.domain.units import Quantity
 
 __all__ = ["suspect"]
 
-_NOT_NEGATIVE = frozenset({Quantity.POWER, Quantity.ENERGY, Quantity.VOLUME, Quantity.SPEED})
+_NOT_NEGATIVE = frozenset({Quantity.POWER, Quantity.ENERGY, Quantity.VOLUME, Quantity.SPEED, Quantity.DURATION, Quantity.EMISSION})
 """Flows, levels, pressures and prices may well be negative."""
 
 _FASTEST = 2.0
@@ -18,7 +18,7 @@ _FASTEST = 2.0
 
 
 def suspect(values: Floats, quantity: Quantity) -> NDArray[np.bool_]:
-    """True where a value (SI) is not possible: a status other than 0 and 1, a negative power, energy, volume or speed, a speed above 2."""
+    """True where a value (SI) is not possible: a status other than 0 and 1, a negative power, energy, volume, speed, duration or emission, a speed above 2."""
     mask = np.zeros(len(values), bool)
     if quantity in _NOT_NEGATIVE:
         mask |= values < 0
