@@ -15,7 +15,8 @@ from levada.domain.plan_input import PlanInput
 from levada.domain.series import Quality, Readings
 from levada.domain.time import Steps, floor_to, to_np
 from levada.hydraulics.inp import read_network
-from levada.runs.problem import StatedProblem, junction_demands, state_problem
+from levada.runs.demand import junction_demands
+from levada.runs.problem import StatedProblem, state_problem
 from levada.runs.steps import forecast_count, plan_steps
 
 NETWORK = read_network(tiny.INP, "tiny")
@@ -32,7 +33,7 @@ def forecast(inputs: PlanInput, flow: np.ndarray | None = None) -> ForecastRepor
 
 
 def stated(inputs: PlanInput) -> StatedProblem:
-    return state_problem(inputs, NETWORK, plan_steps(inputs.issue_time, inputs.operation), forecast(inputs), {})
+    return state_problem(inputs, NETWORK, plan_steps(inputs.issue_time, inputs.operation), forecast(inputs), {}, seed=7)
 
 
 def with_readings(inputs_level: Readings | None = None, **series: Readings) -> PlanInput:
@@ -149,19 +150,28 @@ def status(*switches: tuple[str, float], on_day: str = "2026-06-03") -> Readings
     return Readings.good(times, np.array([v for _, v in switches]))
 
 
-def test_starts_since_local_midnight_come_off_the_day_s_limit() -> None:
-    # Local midnight is 23:00 UTC the day before. Two starts since; the horizon's 17 h until midnight leave 7 h of tomorrow.
-    made = with_readings(pump__PU1__status=status(("00:00", 0), ("01:00", 1), ("02:00", 0), ("03:00", 1), ("04:00", 1)))
-    problem = stated(made).problem
-    assert problem.max_starts[0] == 4
-    assert problem.max_starts[1] == 6
+def test_starts_since_local_midnight_are_already_made_in_the_first_day() -> None:
+    # Local midnight is 23:00 UTC the day before; a start before it is yesterday's. The horizon's 17 h until midnight leave 7 h of tomorrow.
+    times = np.array(["2026-06-02T22:00", "2026-06-02T22:30", "2026-06-02T23:30", "2026-06-03T01:00", "2026-06-03T02:00", "2026-06-03T03:00"], "datetime64[us]")
+    problem = stated(with_readings(pump__PU1__status=Readings.good(times, np.array([0.0, 1, 0, 1, 0, 1])))).problem
+    assert problem.starts_made is not None
+    assert problem.day is not None
+    assert problem.starts_made.tolist() == [2, 0]
+    assert problem.max_starts.tolist() == [6, 6]
+    assert problem.day.tolist() == [0] * 17 + [1] * 7
     assert problem.count_starts == "window"
 
 
-def test_tomorrow_s_share_of_the_limit_is_never_taken_away() -> None:
+def test_more_starts_than_a_day_may_have_leave_none_before_midnight_and_it_says_so() -> None:
     many = [(f"{h:02d}:{m:02d}", float(m == 0)) for h in range(6) for m in (0, 30)]
-    problem = stated(with_readings(pump__PU1__status=status(("00:00", 0), *many[1:]))).problem
-    assert problem.max_starts[0] == 2  # ceil(6 * 6 h / 24 h)
+    made = stated(with_readings(pump__PU1__status=status(*many, ("05:45", 1.0))))
+    assert made.problem.starts_made is not None
+    assert made.problem.starts_made[0] == 6
+    assert made.flags == ()
+    made = stated(with_readings(pump__PU1__status=status(("00:00", 0), *[(f"00:{m:02d}", float(m % 2)) for m in range(1, 16)], ("05:45", 1.0))))
+    assert made.problem.starts_made is not None
+    assert made.problem.starts_made[0] == 6
+    assert made.flags == ("pump PU1: was started 8 times today, more than the 6 it may be; no further start before midnight",)
 
 
 def test_pumps_run_as_last_measured_else_as_the_network_starts_and_it_says_which() -> None:

@@ -15,10 +15,10 @@ from levada.cases.case_file import CaseText, read_bytes
 from levada.cases.demand import demands_of
 from levada.cases.document import DEFAULT, CaseDocument, Tariff
 from levada.cases.inp_terms import InpTimes, inp_times, network_prices
-from levada.cases.pumps import PumpFields, pump_fields
+from levada.cases.pumps import pump_fields
 from levada.cases.schedule_csv import previous_plan
 from levada.cases.series import SeriesReader
-from levada.cases.tanks import TankFields, tank_fields
+from levada.cases.tanks import tank_fields
 from levada.cases.terms import flow_factor
 from levada.domain.errors import DocumentError, ProblemError
 from levada.domain.network import Network
@@ -127,8 +127,8 @@ class _Loader:
     def case(self) -> Case:
         document, network, timeline = self.document, self.network, self.timeline
         self._names()
-        tanks: TankFields = tank_fields(self.text, network, self.values, timeline)
-        pumps: PumpFields = pump_fields(self.text, network, timeline)
+        tanks = tank_fields(self.text, network, self.values, timeline)
+        pumps = pump_fields(self.text, network, timeline)
         expected, scenarios = demands_of(self.text, network, self.values, timeline, self.times)
         valves = self._valves()
         previous = None

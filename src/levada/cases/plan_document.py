@@ -12,13 +12,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from levada.cases.case_file import read_bytes
 from levada.cases.load import Case
 from levada.domain.errors import FileError
-from levada.domain.plan import AuditReport, Certificate, PumpPlan, Reason, ViolationReport
+from levada.domain.plan import AuditReport, BillReport, Certificate, PumpPlan, Reason, ValvePlan, ViolationReport
 from levada.domain.pumping import Audit, PumpSchedule, Violation
 from levada.domain.series import Floats
 from levada.domain.time import from_np
 from levada.schedule import Solution
 
-__all__ = ["BillReport", "MeterBill", "NodePressure", "PlanDocument", "SourceDraw", "TankCourse", "ValvePlan", "audit_report", "plan_document", "read_plan", "violation_reports"]
+__all__ = ["NodePressure", "PlanDocument", "SourceDraw", "TankCourse", "audit_report", "plan_document", "read_plan", "violation_reports"]
 
 FORMAT: Literal["levada-plan/1"] = "levada-plan/1"
 _LARGEST_BYTES = 100_000_000
@@ -42,13 +42,6 @@ class TankCourse(_Part):
     water_value_per_m3: Annotated[list[float], Field(description="Worth of a cubic metre more in it; zeros where unknown")]
 
 
-class ValvePlan(_Part):
-    """A valve that the plan sets: its choice in each step."""
-
-    link: str
-    choice: list[Literal["open", "closed"] | float]
-
-
 class NodePressure(_Part):
     """A node with a pressure floor: the least pressure in each step, m of water; null where it was not simulated."""
 
@@ -62,30 +55,6 @@ class SourceDraw(_Part):
 
     reservoir: str
     volume_m3: list[float]
-
-
-class MeterBill(_Part):
-    """A meter: energy drawn from the grid less what export is paid, by step; its peak (mean of a step), and the charge on it."""
-
-    name: str
-    energy: list[float]
-    peak_kw: float
-    demand_charge: float
-
-
-class BillReport(_Part):
-    """What the plan costs, item by item, in the case's currency; `total` is their sum."""
-
-    total: float
-    energy: float
-    demand_charge: float
-    water: Annotated[float, Field(description="Water of sources that cost")]
-    wear: Annotated[float, Field(description="Starts of pumps")]
-    co2: float
-    co2_kg: float
-    deviation: Annotated[float, Field(description="Hours in which pumps are not as in the previous plan")]
-    stored_water: Annotated[float, Field(description="Worth of the water that tanks hold less than at the start; negative where they hold more")]
-    meters: list[MeterBill]
 
 
 class PlanDocument(_Part):
@@ -167,7 +136,7 @@ def plan_document(case: Case, solution: Solution, audit: Audit, *, stopped: bool
         sources=[SourceDraw(reservoir=s.reservoir, volume_m3=found.source_m3[:, i].tolist()) for i, s in enumerate(problem.sources)],
         demand_m3_per_s=problem.demand_m3_per_s.sum(axis=1).tolist(),
         energy_kwh=found.energy_kwh,
-        bill=_bill(audit),
+        bill=BillReport.of(found.bill),
         certificate=solution.certificate,
         audit=audit_report(case, audit),
         relaxations=violation_reports(case, solution.relaxations),
@@ -193,18 +162,6 @@ def _where_it_counts(limit: Floats | None, i: int, always: Floats) -> list[float
     if limit is None or (limit[:, i] == always[i]).all():
         return None
     return [float(v) for v in limit[:, i]]
-
-
-def _bill(audit: Audit) -> BillReport:
-    bill = audit.trajectory.bill
-    return BillReport(
-        total=bill.total, energy=float(bill.energy.sum()), demand_charge=float(bill.demand_charge.sum()), water=float(bill.water.sum()), wear=float(bill.starts.sum()),
-        co2=bill.co2, co2_kg=bill.co2_kg, deviation=bill.deviation, stored_water=bill.stored_water,
-        meters=[
-            MeterBill(name=name, energy=bill.energy[:, i].tolist(), peak_kw=float(bill.peak_kw[i]), demand_charge=float(bill.demand_charge[i]))
-            for i, name in enumerate(bill.meters)
-        ],
-    )  # fmt: skip
 
 
 def _reasons(starts: list[datetime], solution: Solution) -> list[Reason]:

@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from levada.cases.case_file import CaseText
 from levada.cases.document import DEFAULT, PumpTerms
 from levada.cases.terms import Span
 from levada.domain.network import Network
-from levada.domain.pumping import Bools, Ints
+from levada.domain.plant_fields import PumpFields
+from levada.domain.pumping import Bools
 from levada.domain.series import Floats
 from levada.domain.timeline import Timeline, instant_of
 
-__all__ = ["PumpFields", "pump_fields"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PumpFields:
-    """The fields of PumpingProblem that are about pumps; same names, shapes and meanings."""
-
-    max_starts: Ints
-    initial_on: Bools
-    min_speed: Floats
-    max_speed: Floats
-    available: Bools
-    starts_made: Ints | None
-    min_on_s: Floats | None
-    min_off_s: Floats | None
-    held_s: Floats | None
-    forced_on: Bools | None
-    wear_cost_per_start: Floats | None
-    run_hours_h: Floats | None
+__all__ = ["pump_fields"]
 
 
 def pump_fields(text: CaseText, network: Network, timeline: Timeline) -> PumpFields:

@@ -72,9 +72,7 @@ class SeriesReader:
     def _by_periods(self, series: Series, field: str, absent: float | None) -> Floats:
         timeline = self._timeline
         otherwise = series.otherwise if series.otherwise is not None else absent
-        values = np.full(len(timeline.minutes), np.nan if otherwise is None else otherwise)
-        for period in reversed(series.periods or []):
-            values[timeline.in_period(period)] = period.value
+        values = timeline.by_periods(series.periods or [], otherwise)
         missing = np.flatnonzero(np.isnan(values))
         if len(missing):
             minute, day = int(timeline.clock_minute[missing[0]]), timeline.minutes[missing[0]].astype("datetime64[D]")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from levada.cases.case_file import CaseText
@@ -11,28 +9,13 @@ from levada.cases.document import DEFAULT, TankTerms
 from levada.cases.series import SeriesReader
 from levada.cases.terms import Series
 from levada.domain.network import Network, Tank
-from levada.domain.pumping import Bools
+from levada.domain.plant_fields import TankFields
 from levada.domain.series import Floats
 from levada.domain.timeline import Timeline
 
-__all__ = ["TankFields", "tank_fields"]
+__all__ = ["tank_fields"]
 
 _ROUNDING_M = 1e-6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TankFields:
-    """The fields of PumpingProblem that are about tanks; same names, shapes and meanings."""
-
-    initial_level_m: Floats
-    min_level_m: Floats
-    max_level_m: Floats
-    may_stand_full: Bools
-    end_level_m: Floats
-    reserve_level_m: Floats | None
-    ceiling_level_m: Floats | None
-    end_level_max_m: Floats | None
-    stored_value_per_m3: Floats | None
 
 
 def tank_fields(text: CaseText, network: Network, values: SeriesReader, timeline: Timeline) -> TankFields:

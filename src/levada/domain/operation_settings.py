@@ -113,9 +113,9 @@ class Operation(Document):
     zones: Annotated[dict[str, Zone], Field(min_length=1)]
     pressure_floors: tuple[PressureFloor, ...] = ()
     pressure_ceilings: tuple[PressureCeiling, ...] = ()
-    flow_limits: Annotated[dict[str, FlowLimit], Field(default_factory=dict, description="Link -> limits of its flow")]
-    sources: Annotated[dict[str, SourceTerms], Field(default_factory=dict, description="Reservoir -> what its water costs, and limits of what is drawn")]
-    valves: Annotated[dict[str, ValveTerms], Field(default_factory=dict, description="Pipe or valve -> what the plan may set it to")]
+    flow_limits: Annotated[dict[str, FlowLimit], Field(description="Link -> limits of its flow")] = Field(default_factory=dict)
+    sources: Annotated[dict[str, SourceTerms], Field(description="Reservoir -> what its water costs, and limits of what is drawn")] = Field(default_factory=dict)
+    valves: Annotated[dict[str, ValveTerms], Field(description="Pipe or valve -> what the plan may set it to")] = Field(default_factory=dict)
     max_simultaneous_starts: Annotated[int | None, Field(ge=1, description="Most pumps that start in one step; no limit when absent")] = None
     deviation_cost_per_h: Annotated[ClockValue | None, Field(description="Cost of an hour in which a pump is not as in the previous plan, while that has not expired; none when absent")] = None
     scenarios: Annotated[ScenarioTerms | None, Field(description="Demands that may come instead; the plan is for the expected one alone when absent")] = None

@@ -6,21 +6,26 @@ These documents are what the API gives, what is stored and what the screens draw
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from levada.domain.billing import Bill
+
 __all__ = [
     "AuditReport",
+    "BillReport",
     "Certificate",
     "ForecastReport",
     "Indicator",
     "Ladder",
+    "MeterBill",
     "Plan",
     "PlanResult",
     "PumpPlan",
     "Reason",
     "TankPlan",
+    "ValvePlan",
     "ViolationReport",
     "ZoneForecast",
 ]
@@ -60,6 +65,58 @@ class TankPlan(_Part):
     min_level_m: float
     max_level_m: float
     end_level_m: Annotated[float, Field(description="The least level asked for at the end")]
+    end_level_max_m: Annotated[float | None, Field(description="The greatest level allowed at the end")] = None
+    reserve_level_m: Annotated[list[float] | None, Field(description="Least level by step, where more is asked for than min_level_m")] = None
+    ceiling_level_m: Annotated[list[float] | None, Field(description="Greatest level by step, where less is allowed than max_level_m")] = None
+
+
+class ValvePlan(_Part):
+    """A valve that the plan sets: its choice in each step."""
+
+    link: str
+    choice: list[Literal["open", "closed"] | float]
+
+
+class MeterBill(_Part):
+    """A meter: energy drawn from the grid less what export is paid, by step; its peak (mean of a step), and the charge on it."""
+
+    name: str
+    energy: list[float]
+    peak_kw: float
+    demand_charge: float
+
+
+class BillReport(_Part):
+    """What the plan costs, item by item, in the currency of the plan; `total` is their sum."""
+
+    total: float
+    energy: float
+    demand_charge: float
+    water: Annotated[float, Field(description="Water of sources that cost")]
+    wear: Annotated[float, Field(description="Starts of pumps")]
+    co2: float
+    co2_kg: float
+    deviation: Annotated[float, Field(description="Hours in which pumps are not as in the previous plan")]
+    stored_water: Annotated[float, Field(description="Worth of the water that tanks hold less than at the start; negative where they hold more")]
+    meters: list[MeterBill]
+
+    @classmethod
+    def of(cls, bill: Bill) -> Self:
+        return cls(
+            total=bill.total,
+            energy=float(bill.energy.sum()),
+            demand_charge=float(bill.demand_charge.sum()),
+            water=float(bill.water.sum()),
+            wear=float(bill.starts.sum()),
+            co2=bill.co2,
+            co2_kg=bill.co2_kg,
+            deviation=bill.deviation,
+            stored_water=bill.stored_water,
+            meters=[
+                MeterBill(name=name, energy=bill.energy[:, i].tolist(), peak_kw=float(bill.peak_kw[i]), demand_charge=float(bill.demand_charge[i]))
+                for i, name in enumerate(bill.meters)
+            ],
+        )
 
 
 class Certificate(_Part):
@@ -143,10 +200,12 @@ class Plan(_Part):
     price_assumed: Annotated[list[bool], Field(description="True where no published price was known")]
     pumps: list[PumpPlan]
     tanks: list[TankPlan]
+    valves: list[ValvePlan] = []
     demand_m3_per_s: Annotated[list[float], Field(description="All zones together, the expected demand that was planned for")]
     cost: float
     energy_kwh: float
-    step_cost: list[float]
+    step_cost: Annotated[list[float], Field(description="Energy and water by step; what belongs to the plan as a whole is in `bill` only")]
+    bill: Annotated[BillReport | None, Field(description="What it costs, item by item; absent in plans made before there were items")] = None
     certificate: Certificate
     audit: AuditReport
     reasons: list[Reason] = []

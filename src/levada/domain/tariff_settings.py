@@ -91,7 +91,7 @@ class Tariff(Document):
     """What electricity costs. `tariff` holds for all pumps whose meter has no tariff of its own."""
 
     tariff: Annotated[TimeOfUseTariff | DayAheadTariff, Field(discriminator="kind")]
-    meters: Annotated[dict[str, MeterTerms], Field(default_factory=dict, description="Name -> meter; where there are none, all pumps share one")]
+    meters: Annotated[dict[str, MeterTerms], Field(description="Name -> meter; where there are none, all pumps share one")] = Field(default_factory=dict)
     co2: Annotated[Co2Terms | None, Field(description="Emissions: their price and limit; not counted when absent")] = None
 
     @model_validator(mode="after")

@@ -116,6 +116,13 @@ class Timeline:
             holds &= np.isin(self._month, period.months)
         return holds
 
+    def by_periods(self, periods: Sequence[Period], otherwise: float | None) -> Floats:
+        """Value in each minute: of the first period that holds, else `otherwise`, or NaN without one."""
+        values = np.full(len(self.minutes), np.nan if otherwise is None else otherwise)
+        for period in reversed(periods):
+            values[self.in_period(period)] = period.value
+        return values
+
     def in_span(self, span: Span) -> Bools:
         """Raises ValueError for a span that ends before it begins, or a time that the clock skips."""
         if not isinstance(span.start, datetime) or not isinstance(span.end, datetime):

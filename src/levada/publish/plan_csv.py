@@ -7,7 +7,8 @@
     2026-03-01T04:00:00Z;2026-03-01T04:00:00+00:00;3600;1;0.9400;0;0.0000
 
 Semicolons, decimal points, UTF-8, CR LF as RFC 4180 has it; comment lines begin with `#`. `on` is 1 or 0, `speed` is relative, and 0
-where the pump is off. A column's name is the pump's name in the network.
+where the pump is off. A column's name is the pump's name in the network. A valve that the plan sets has a column such as V1.choice: `open`,
+`closed`, or a setting in SI.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ def plan_csv(plan: Plan, utility: Utility, *, plan_id: str = "") -> bytes:
     for flag in plan.flags:
         text.write(f"# note: {_one_line(flag)}\r\n")
     rows = csv.writer(text, delimiter=";", lineterminator="\r\n")
-    rows.writerow(["time_utc", "time_local", "duration_s", *(column for p in plan.pumps for column in (f"{p.name}.on", f"{p.name}.speed"))])
+    rows.writerow(["time_utc", "time_local", "duration_s", *(column for p in plan.pumps for column in (f"{p.name}.on", f"{p.name}.speed")), *(f"{v.link}.choice" for v in plan.valves)])
     for i, (start, seconds) in enumerate(zip(plan.step_starts, plan.step_seconds, strict=True)):
         points = [point for p in plan.pumps for point in ((1, f"{p.speed[i]:.4f}") if p.on[i] else (0, "0.0000"))]
-        rows.writerow([isoformat_z(start), start.astimezone(tz).isoformat(), seconds, *points])
+        rows.writerow([isoformat_z(start), start.astimezone(tz).isoformat(), seconds, *points, *(v.choice[i] for v in plan.valves)])
     return text.getvalue().encode()
 
 

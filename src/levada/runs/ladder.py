@@ -14,12 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import numpy as np
-
 from levada.domain.plan import Certificate, Ladder, Plan
 from levada.domain.pumping import Audit, PumpingProblem, PumpSchedule, Violation
-from levada.domain.time import Steps, from_np
 from levada.hydraulics.audit import audit
+from levada.runs.rest import first_steps, plan_over_steps
 from levada.schedule import SwitchReason, follow_rules, solve
 
 __all__ = ["Rung", "best_rung", "rest_of"]
@@ -83,7 +81,7 @@ def _previous(problem: PumpingProblem, previous: Plan | None, issue_time: dateti
         return None, f"The plan before this one expired {previous.expires_at:%Y-%m-%d %H:%M} UTC"
     rest = rest_of(problem, previous)
     if rest is None:
-        return None, "The plan before this one is of other pumps or does not reach the present"
+        return None, "The plan before this one is of other pumps or valves or does not reach the present"
     rest_problem, schedule = rest
     verdict = audit(rest_problem, schedule)
     if not verdict.accepted:
@@ -127,31 +125,13 @@ def _told(violations: Iterable[Violation], most: int = 3) -> str:
 def rest_of(problem: PumpingProblem, previous: Plan) -> tuple[PumpingProblem, PumpSchedule] | None:
     """What is left of a plan, as a problem from the current start to that plan's end and its schedule on the new steps.
 
-    Each new step does what the plan says for its beginning. The end level is let go. None where the plan does not cover the start
-    or has other pumps.
+    Each new step does what the plan says for its beginning. The level at the end is let go. None where the plan does not cover the first
+    step or is of other pumps or valves.
     """
-    pumps = {pump.name: pump for pump in previous.pumps}
-    if set(pumps) != set(problem.network.pump_index):
+    given = plan_over_steps(previous, problem.network, problem.valves, problem.steps)
+    if given is None or not given.is_covered[0]:
         return None
-    given = Steps(previous.step_starts[0], tuple(previous.step_seconds))
-    start, end = problem.steps.start, given.window.end
-    if not given.window.start <= start < end:
-        return None
-    edges = problem.steps.edges
-    kept = [i for i in range(len(problem.steps)) if from_np(edges[i + 1]) <= end]
-    if not kept:
-        return None
-    n = len(kept)
-    steps = Steps(start, problem.steps.durations_s[:n])
-    at = np.searchsorted(given.times, steps.times, side="right") - 1
-    on = np.array([[pumps[pump.name].on[i] for pump in problem.network.pumps] for i in at], dtype=bool)
-    speed = np.array([[pumps[pump.name].speed[i] for pump in problem.network.pumps] for i in at], dtype=np.float64)
-    rest = replace(
-        problem,
-        steps=steps,
-        demand_m3_per_s=problem.demand_m3_per_s[:n],
-        price_per_kwh=problem.price_per_kwh[:n],
-        available=problem.available[:n],
-        end_level_m=problem.min_level_m.copy(),
-    )
-    return rest, PumpSchedule(on=on, speed=np.where(on, speed, 0.0))
+    n = int(given.is_covered.sum())
+    cut = first_steps(problem, n)
+    rest = replace(cut, end_level_m=cut.min_level_m.copy(), end_level_max_m=None)
+    return rest, PumpSchedule(on=given.schedule.on[:n], speed=given.schedule.speed[:n], valve_choice=given.schedule.valve_choice[:n])

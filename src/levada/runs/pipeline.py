@@ -15,6 +15,7 @@ from levada.domain.calendar import holidays_in
 from levada.domain.network import Network
 from levada.domain.plan import (
     AuditReport,
+    BillReport,
     ForecastReport,
     Indicator,
     Ladder,
@@ -23,6 +24,7 @@ from levada.domain.plan import (
     PumpPlan,
     Reason,
     TankPlan,
+    ValvePlan,
     ViolationReport,
 )
 from levada.domain.plan_input import PlanInput
@@ -33,8 +35,9 @@ from levada.forecast import ForecastInput, forecast
 from levada.hydraulics.audit import audit
 from levada.hydraulics.inp import pattern_demands, read_network
 from levada.kpi import plan_indicators
+from levada.runs.demand import local_clock_s
 from levada.runs.ladder import Rung, best_rung
-from levada.runs.problem import StatedProblem, local_clock_s, state_problem
+from levada.runs.problem import StatedProblem, state_problem
 from levada.runs.steps import HISTORY_DAYS, forecast_count, plan_steps
 from levada.schedule import follow_rules
 
@@ -52,7 +55,7 @@ def compute(bundle: Bundle) -> bytes:
     steps = plan_steps(inputs.issue_time, inputs.operation)
     holidays = holidays_in(inputs.utility, Window(inputs.issue_time - timedelta(days=HISTORY_DAYS), inputs.issue_time + timedelta(hours=inputs.operation.forecast_hours + 24)))
     expected = _forecast(inputs, network, holidays, bundle.seed)
-    stated = state_problem(inputs, network, steps, expected, holidays)
+    stated = state_problem(inputs, network, steps, expected, holidays, seed=bundle.seed)
     rung = best_rung(stated.problem, inputs.previous_plan, inputs.issue_time)
     plan = _plan(inputs, stated, rung, expected)
     result = PlanResult(plan=plan, forecast=expected, indicators=_indicators(inputs, rung))
@@ -88,7 +91,7 @@ def _plan(inputs: PlanInput, stated: StatedProblem, rung: Rung, expected: Foreca
     starts = rung.schedule.starts(problem.count_starts, problem.initial_on)
     valid_until = min(steps.start + timedelta(hours=inputs.operation.plan_valid_hours), steps.window.end)
     # Cost by step from the audit: its flows and powers are the ones shown.
-    step_cost = (trajectory.power_w / 1000.0 * steps.hours[:, None] * problem.price_per_kwh).sum(axis=1)
+    step_cost = trajectory.bill.energy.sum(axis=1) + trajectory.bill.water.sum(axis=1)
     return Plan(
         tenant_id=inputs.tenant_id,
         issue_time=inputs.issue_time,
@@ -120,13 +123,18 @@ def _plan(inputs: PlanInput, stated: StatedProblem, rung: Rung, expected: Foreca
                 min_level_m=float(problem.min_level_m[i]),
                 max_level_m=float(problem.max_level_m[i]),
                 end_level_m=float(problem.end_level_m[i]),
+                end_level_max_m=None if problem.end_level_max_m is None else float(problem.end_level_max_m[i]),
+                reserve_level_m=_where_it_counts(problem.reserve_level_m, i, problem.min_level_m),
+                ceiling_level_m=_where_it_counts(problem.ceiling_level_m, i, problem.max_level_m),
             )
             for i, tank in enumerate(problem.network.tanks)
         ],
+        valves=[ValvePlan(link=v.link, choice=[v.choices[c] for c in rung.schedule.valve_choice[:, i]]) for i, v in enumerate(problem.valves)],
         demand_m3_per_s=_floats(problem.demand_m3_per_s.sum(axis=1)),
         cost=rung.certificate.cost,
         energy_kwh=trajectory.energy_kwh,
         step_cost=_floats(step_cost),
+        bill=BillReport.of(trajectory.bill),
         certificate=rung.certificate,
         audit=AuditReport(
             accepted=rung.audit.accepted,
@@ -153,6 +161,11 @@ def _indicators(inputs: PlanInput, rung: Rung) -> list[Indicator]:
 
 def _floats(values: Floats) -> list[float]:
     return [float(v) for v in values]
+
+
+def _where_it_counts(limit: Floats | None, i: int, always: Floats) -> list[float] | None:
+    """A tank's limit by step; None where it says no more than the one that always holds."""
+    return None if limit is None or (limit[:, i] == always[i]).all() else _floats(limit[:, i])
 
 
 def _violation(violation: Violation, problem: PumpingProblem) -> ViolationReport:

@@ -1,0 +1,78 @@
+"""What is left of a plan: whether it is followed, what it says for other steps, and a problem cut to its first steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from levada.domain.network import Network
+from levada.domain.plan import Ladder, Plan
+from levada.domain.pumping import Bools, PumpingProblem, PumpSchedule
+from levada.domain.pumping_terms import ControllableValve, Scenarios
+from levada.domain.time import Steps
+
+__all__ = ["PlanOverSteps", "first_steps", "is_followed", "plan_over_steps"]
+
+_OVER_STEPS = (
+    "demand_m3_per_s", "price_per_kwh", "available", "reserve_level_m", "ceiling_level_m", "co2_kg_per_kwh", "day", "forced_on", "previous_on",
+    "deviation_cost_per_h",
+)  # fmt: skip
+"""Fields of a PumpingProblem with a row for each step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlanOverSteps:
+    """What a plan says for other steps than its own: the schedule, in each step what it says for the step's beginning; and which steps
+    lie within it, (n,). Outside of it all is off and each valve at its first choice."""
+
+    schedule: PumpSchedule
+    is_covered: Bools
+
+
+def is_followed(plan: Plan, at: datetime) -> bool:
+    """Do the pumps go by this plan at that instant? Not by one that has expired, nor by a description of what rules will do."""
+    return plan.ladder is not Ladder.RULES and plan.starts_at <= at < plan.expires_at
+
+
+def plan_over_steps(plan: Plan, network: Network, valves: Sequence[ControllableValve], steps: Steps) -> PlanOverSteps | None:
+    """None where the plan is of other pumps or valves, or sets a valve to what is no choice any more."""
+    pumps, settings = {pump.name: pump for pump in plan.pumps}, {valve.link: valve.choice for valve in plan.valves}
+    if set(pumps) != set(network.pump_index) or set(settings) != {valve.link for valve in valves}:
+        return None
+    if any(choice not in valve.choices for valve in valves for choice in settings[valve.link]):
+        return None
+    given = Steps(plan.step_starts[0], tuple(plan.step_seconds))
+    at = np.searchsorted(given.times, steps.times, side="right") - 1
+    covered = (at >= 0) & (steps.edges[1:] <= given.edges[-1])
+    at = np.where(covered, at, 0)
+    on = np.array([[pumps[p.name].on[i] for p in network.pumps] for i in at], bool) & covered[:, None]
+    speed = np.array([[pumps[p.name].speed[i] for p in network.pumps] for i in at], np.float64)
+    choice = np.array([[v.choices.index(settings[v.link][i]) if inside else 0 for v in valves] for i, inside in zip(at, covered, strict=True)], np.int64)
+    return PlanOverSteps(schedule=PumpSchedule(on=on, speed=np.where(on, speed, 0.0), valve_choice=choice.reshape(len(steps), len(valves))), is_covered=covered)
+
+
+def first_steps(problem: PumpingProblem, count: int) -> PumpingProblem:
+    """The same problem over its first `count` steps only."""
+    if count == len(problem.steps):
+        return problem
+    meters = tuple(
+        replace(
+            meter,
+            own_power_kw=None if meter.own_power_kw is None else meter.own_power_kw[:count],
+            export_price_per_kwh=None if meter.export_price_per_kwh is None else meter.export_price_per_kwh[:count],
+        )
+        for meter in problem.meters
+    )
+    sources = tuple(replace(source, cost_per_m3=None if source.cost_per_m3 is None else source.cost_per_m3[:count]) for source in problem.sources)
+    scenarios = problem.scenarios
+    return replace(
+        problem,
+        steps=Steps(problem.steps.start, problem.steps.durations_s[:count]),
+        meters=meters,
+        sources=sources,
+        scenarios=None if scenarios is None else Scenarios(demand_m3_per_s=scenarios.demand_m3_per_s[:, :count], share=scenarios.share),
+        **{name: getattr(problem, name)[:count] for name in _OVER_STEPS if getattr(problem, name) is not None},
+    )
