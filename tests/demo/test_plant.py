@@ -132,6 +132,19 @@ def test_energy_counters_only_count_up(utility: DemoUtility) -> None:
         assert (np.diff(counter)[running] > 0).all()
 
 
+def test_a_meter_tells_the_mean_power_of_its_pumps_over_the_quarter_hour() -> None:
+    plant = Plant(UTILITIES[0], start=START)
+    seen = 0
+    for _ in range(48):
+        before = plant.state.energy_j
+        (m,) = plant.advance(plant.state.time + QUARTER)
+        true_w = sum(plant.state.energy_j[pump] - before[pump] for pump in ("EE1-1", "EE1-2", "EE1-3")) / 900
+        if true_w > 0 and "meter.EE1.power" in m.means:
+            assert m.means["meter.EE1.power"] == pytest.approx(true_w, rel=0.02)
+            seen += 1
+    assert seen > 5
+
+
 def test_epanet_in_one_run_agrees_with_the_plants_quarter_hours() -> None:
     """The judge is EPANET with the same truth and demands as patterns of quarter-hours, in one run without a stop."""
     utility = UTILITIES[0]

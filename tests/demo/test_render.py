@@ -70,7 +70,7 @@ def as_sent(readings: list[Reading]) -> dict[tuple[str, datetime], float]:
 def test_a_day_is_read_back_as_it_was_sent_whatever_the_clocks_did(file_contract: FileContract, day: datetime) -> None:
     means = [s.series for s in file_contract.columns.values() if s.cell_method == "mean"]
     points = [s.series for s in file_contract.columns.values() if s.series.endswith(("level", "status"))]
-    readings: list[Reading] = [(series, day + i * QUARTER, (1 + i % 7) / 100) for i in range(100) for series in means]
+    readings: list[Reading] = [(series, day + i * QUARTER, (1 + i % 7) * (1e4 if series.endswith("power") else 0.01)) for i in range(100) for series in means]
     readings += [(series, day + i * QUARTER, float(i % 2)) for i in range(1, 101) for series in points]
     end = day + 100 * QUARTER
     assert read_back(file_contract, render(file_contract, readings), end) == as_sent(readings)

@@ -100,6 +100,15 @@ def test_serra_is_the_town_of_the_brief() -> None:
     assert SERRA.documents["tariff"]["tariff"]["contracted_power_kw"]
 
 
+def test_serra_is_billed_by_station_for_its_peak_and_says_what_a_start_and_a_change_of_plan_cost() -> None:
+    tariff, operation = read_document("tariff", SERRA.documents["tariff"]), operation_of(SERRA)
+    assert isinstance(tariff, Tariff)
+    assert {pump for meter in tariff.meters.values() for pump in meter.pumps} == set(operation.pumps)
+    assert all(meter.demand_charge_per_kw and meter.power_series for meter in tariff.meters.values())
+    assert all(pump.wear_per_start and pump.min_on for pump in operation.pumps.values())
+    assert operation.deviation_cost_per_h
+
+
 @each
 def test_each_quarter_of_an_hour_of_years_has_a_price(utility: DemoUtility) -> None:
     who, tariff = (read_document(kind, utility.documents[kind]) for kind in ("utility", "tariff"))

@@ -7,7 +7,7 @@ import pytest
 from levada.domain.errors import InputGap
 from levada.domain.series import Readings
 from levada.domain.settings import Tariff
-from levada.domain.tariff import energy_prices
+from levada.domain.tariff import billing_period_start, energy_prices
 from levada.domain.time import Steps
 
 NIGHT_AND_DAY: dict[str, Any] = {
@@ -58,3 +58,19 @@ def test_day_ahead_prices_hold_until_the_next_and_gaps_are_assumed_and_said() ->
     # The last price (00:45) holds for an hour at most: 01:00, 01:15, 01:30 still have it, 01:45 has nothing published.
     assert prices.per_kwh == pytest.approx([0.06, (3 * 0.01 + 0.31) / 4, 0.31])
     assert prices.assumed == (False, True, True)
+
+
+@pytest.mark.parametrize(
+    ("instant", "day", "begun"),
+    [
+        ("2026-05-31T22:59", 1, "2026-04-30T23:00"),  # 23:59 on 31 May in Lisbon: still May's
+        ("2026-05-31T23:00", 1, "2026-05-31T23:00"),
+        ("2026-01-10T12:00", 15, "2025-12-15T00:00"),
+        ("2026-03-30T12:00", 28, "2026-03-28T00:00"),
+        ("2026-04-03T12:00", 1, "2026-03-31T23:00"),  # begun in summer time, two days after the clock changed
+        ("2026-11-02T12:00", 26, "2026-10-26T00:00"),
+    ],
+)
+def test_a_billing_period_begins_at_a_local_midnight(instant: str, day: int, begun: str) -> None:
+    at, expected = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (instant, begun))
+    assert billing_period_start(at, "Europe/Lisbon", day) == expected

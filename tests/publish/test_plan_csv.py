@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.store.conftest import a_plan
 
-from levada.domain.plan import Ladder, Plan, PumpPlan
+from levada.domain.plan import Ladder, Plan, PumpPlan, ValvePlan
 from levada.domain.settings import Utility
 from levada.publish.plan_csv import plan_csv, plan_file_name
 
@@ -33,6 +33,12 @@ def test_each_step_is_a_row_with_each_pump_s_state_and_speed() -> None:
         {"time_utc": "2026-03-29T00:00:00Z", "time_local": "2026-03-29T00:00:00+00:00", "duration_s": "3600", "P1.on": "1", "P1.speed": "0.9346", "P;2.on": "0", "P;2.speed": "0.0000"},
         {"time_utc": "2026-03-29T01:00:00Z", "time_local": "2026-03-29T02:00:00+01:00", "duration_s": "3600", "P1.on": "0", "P1.speed": "0.0000", "P;2.on": "1", "P;2.speed": "1.0000"},
     ]
+
+
+def test_a_valve_that_the_plan_sets_has_a_column_of_its_choices() -> None:
+    plan = two_pumps().model_copy(update={"valves": [ValvePlan(link="V1", choice=["closed", 12.5])]})
+    _, rows = parts(plan_csv(plan, LISBON))
+    assert [row["V1.choice"] for row in rows] == ["closed", "12.5"]
 
 
 def test_the_head_says_what_the_plan_promises_and_until_when() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,8 @@ from tests.runs import tiny
 from levada.domain.errors import InputGap
 from levada.domain.plan_input import PlanInput
 from levada.domain.series import Quality
-from levada.domain.time import to_np
-from levada.runs.freeze import freeze
+from levada.domain.time import Window, to_np
+from levada.runs.freeze import _windows, freeze
 from levada.runs.steps import HISTORY_DAYS
 from levada.store.database import Database
 from levada.store.series import Delivery, add_readings
@@ -101,3 +101,20 @@ def test_published_prices_are_frozen_to_the_end_of_the_horizon(in_database: Any,
         assert prices.times[-1] >= to_np(tiny.NOW + timedelta(hours=24) - timedelta(minutes=15))
 
     in_database(work)
+
+
+def test_each_series_is_frozen_as_far_as_a_plan_wants_to_know_it() -> None:
+    operation, utility = tiny.document("operation"), tiny.document("utility")
+    meter: dict[str, Any] = {"pumps": ["PU1"], "demand_charge_per_kw": 5, "power_series": "meter.power", "own_power_kw": {"constant": 0, "series": "site.pv"}}
+    tariff = tiny.document("tariff", meters={"well": meter}, co2={"kg_per_kwh": {"constant": 0, "series": "site.pv"}})
+    windows = _windows(operation, tariff, utility, tiny.NOW)  # type: ignore[arg-type]
+    instant = timedelta(microseconds=1)
+    assert windows == {
+        "tank.TNK.level": Window(tiny.NOW - timedelta(days=2), tiny.NOW + instant),
+        "pump.PU1.status": Window(tiny.NOW - timedelta(days=2), tiny.NOW + instant),
+        "pump.PU2.status": Window(tiny.NOW - timedelta(days=2), tiny.NOW + instant),
+        "zone.village.flow": Window(tiny.NOW - timedelta(days=HISTORY_DAYS), tiny.NOW + instant),
+        # The billing period began at midnight of 1 June in Lisbon.
+        "meter.power": Window(datetime(2026, 5, 31, 23, tzinfo=UTC), tiny.NOW + instant),
+        "site.pv": Window(tiny.NOW - timedelta(days=2), tiny.NOW + timedelta(hours=48)),
+    }

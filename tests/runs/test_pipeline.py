@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.runs import tiny
+from tests.runs.whole import OPERATION, TARIFF
 
 from levada.domain.bundle import Bundle, BundleError, canonical_json
 from levada.domain.errors import DocumentError, NetworkError
@@ -95,7 +96,7 @@ def test_the_figures_of_the_plan_agree_with_an_audit_of_the_published_lists(resu
     """Only what the document says goes in: whoever reads it can check it."""
     inputs, plan = tiny.plan_input(), result.plan
     network = read_network(tiny.INP, "tiny")
-    stated = state_problem(inputs, network, plan_steps(inputs.issue_time, inputs.operation), result.forecast, {})
+    stated = state_problem(inputs, network, plan_steps(inputs.issue_time, inputs.operation), result.forecast, {}, seed=7)
     on = np.array([pump.on for pump in plan.pumps]).T
     verdict = audit(stated.problem, PumpSchedule(on=on, speed=np.where(on, np.array([pump.speed for pump in plan.pumps]).T, 0.0)))
     assert verdict.accepted
@@ -163,3 +164,17 @@ def test_the_computing_process_knows_no_database_queue_or_web() -> None:
     modules = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
     assert "levada.hydraulics.audit" in modules
     assert not {"psycopg", "procrastinate", "litestar", "asyncssh", "levada.store"} & set(modules)
+
+
+def test_with_everything_stated_a_plan_holds_and_its_bill_has_each_item(quickly: None) -> None:
+    plan = result_of(tiny.plan_input(operation=OPERATION, tariff=TARIFF)).plan
+    assert plan.ladder is Ladder.NEW
+    assert plan.audit.accepted
+    assert plan.bill is not None
+    items = {name: getattr(plan.bill, name) for name in ("energy", "demand_charge", "water", "wear", "co2")}
+    assert all(value > 0 for value in items.values()), items
+    assert plan.bill.total == pytest.approx(plan.cost) == pytest.approx(sum(items.values()) + plan.bill.deviation + plan.bill.stored_water)
+    assert sum(plan.step_cost) == pytest.approx(plan.bill.energy + plan.bill.water)
+    assert [valve.link for valve in plan.valves] == ["P3"]
+    assert plan.tanks[0].reserve_level_m == [1.0, *[1.6] * 12, *[1.0] * 11]
+    assert plan.tanks[0].end_level_max_m == 3.5

@@ -33,6 +33,7 @@ class _Kind:
 _KINDS = {
     Quantity.LEVEL: _Kind(bias=0.02, noise=0.006, quantum=0.01, may_stick=True),
     Quantity.FLOW: _Kind(bias=0.01, noise=0.008, proportional=True, quantum=1e-5, may_stick=True),
+    Quantity.POWER: _Kind(bias=0.005, noise=0.002, proportional=True, quantum=100.0),
     Quantity.ENERGY: _Kind(bias=0.005, proportional=True, quantum=0.1 * 3.6e6),
     Quantity.SPEED: _Kind(quantum=0.001),
     Quantity.STATUS: _Kind(quantum=1.0),

@@ -20,7 +20,7 @@ from levada.demo.instruments import Instruments, Stuck
 from levada.demo.plant_settings import PlantSettings, read_plant_settings
 from levada.demo.truth import Truth, draw_truth
 from levada.demo.utilities import DemoUtility
-from levada.domain.settings import FileContracts, Operation, Utility, read_document
+from levada.domain.settings import FileContracts, Operation, Tariff, Utility, read_document
 from levada.domain.time import floor_to, isoformat_z, parse_instant, require_utc
 from levada.hydraulics.epanet import Project, open_project
 from levada.hydraulics.inp import read_network
@@ -47,7 +47,7 @@ def no_orders(time: datetime) -> None:
 class Measurements:
     """What the instruments showed of the quarter-hour before `time`, SI, by series; silent sensors are left out.
 
-    `points` are levels, states and counters at `time`; `means` are flows over [time - 15 min, time).
+    `points` are levels, states and counters at `time`; `means` are flows and powers over [time - 15 min, time).
     """
 
     time: datetime
@@ -100,6 +100,7 @@ class Plant:
     def __init__(self, utility: DemoUtility, start: datetime | None = None, state: PlantState | None = None) -> None:
         documents = {kind: read_document(kind, body) for kind, body in utility.documents.items()}
         self.operation = cast(Operation, documents["operation"])
+        self._meters = [(meter.power_series, meter.pumps) for meter in cast(Tariff, documents["tariff"]).meters.values() if meter.power_series is not None]
         self.settings: PlantSettings = read_plant_settings(utility.folder)
         self._inp, self._name = utility.inp, utility.network_name
         self.network = read_network(utility.inp, utility.network_name)
@@ -147,8 +148,9 @@ class Plant:
         flow = dict(zip(self.demand.zones, self.demand.flow_m3_per_s(before.time).tolist(), strict=True))
         level_m, energy_j = hidden.run(before.level_m, speed, flow, QUARTER)
         time = before.time + QUARTER
+        power_w = {pump: energy / QUARTER.total_seconds() for pump, energy in energy_j.items()}
         energy_j = {pump: before.energy_j[pump] + energy_j[pump] for pump in speed}
-        means, points = self._true_values(flow, level_m, speed, energy_j)
+        means, points = self._true_values(flow, power_w, level_m, speed, energy_j)
         shown, stuck = self.instruments.read(time, means | points, before.stuck)
         measured = Measurements(
             time=time, points={s: v for s, v in shown.items() if s in points}, means={s: v for s, v in shown.items() if s in means}
@@ -159,10 +161,11 @@ class Plant:
         return measured
 
     def _true_values(
-        self, flow: Mapping[str, float], level_m: Mapping[str, float], speed: Mapping[str, float], energy_j: Mapping[str, float]
+        self, flow: Mapping[str, float], power_w: Mapping[str, float], level_m: Mapping[str, float], speed: Mapping[str, float], energy_j: Mapping[str, float]
     ) -> tuple[dict[str, float], dict[str, float]]:
         """Means and points by the series that the utility's settings name."""
         means = {zone.flow_series: flow[name] for name, zone in self.operation.zones.items()}
+        means |= {series: sum(power_w[pump] for pump in pumps) for series, pumps in self._meters}
         points = {tank.level_series: level_m[name] for name, tank in self.operation.tanks.items()}
         for name, pump in self.operation.pumps.items():
             if pump.status_series:

@@ -55,8 +55,11 @@ def test_the_future_and_the_distant_past_are_refused() -> None:
     assert len(checked.times) == 2
 
 
-def test_prices_may_be_known_ahead() -> None:
-    parsed, checked = check([f"{NOW + timedelta(days=2):%Y-%m-%dT%H:%M};0.1", f"{NOW + timedelta(days=400):%Y-%m-%dT%H:%M};0.1"], quantity="price", unit="{currency}/kW.h")
+@pytest.mark.parametrize(
+    "column", [{"quantity": "price", "unit": "{currency}/kW.h"}, {"quantity": "emission", "unit": "g/kW.h"}, {"quantity": "power", "unit": "kW", "is_forecast": True}], ids=["price", "emission", "forecast"]
+)
+def test_what_is_told_ahead_may_be_known_ahead(column: dict[str, Any]) -> None:
+    parsed, checked = check([f"{NOW + timedelta(days=2):%Y-%m-%dT%H:%M};0.1", f"{NOW + timedelta(days=400):%Y-%m-%dT%H:%M};0.1"], **column)
     assert [line for line, _, _ in told(parsed)] == [3]
     assert len(checked.times) == 1
 
@@ -94,6 +97,8 @@ def test_late_readings_are_marked_and_kept() -> None:
         (Quantity.STATUS, [2, -1, 0.5], [0, 1]),
         (Quantity.SPEED, [-0.1, 3], [0, 0.5, 1.2]),
         (Quantity.ENERGY, [-1], [0, 5]),
+        (Quantity.DURATION, [-1], [0, 5]),
+        (Quantity.EMISSION, [-0.1], [0, 0.3]),
         (Quantity.FLOW, [], [-3, 0, 3]),
         (Quantity.PRICE, [], [-0.05, 0.2]),
     ],
