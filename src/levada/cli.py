@@ -491,7 +491,7 @@ async def demo_clean(folder: Path) -> None:
     """
     from levada.demonstration import clean_demo
 
-    await clean_demo(folder)
+    await clean_demo(folder, click.echo)
     click.echo(f"{folder} is gone")
 
 

@@ -25,6 +25,7 @@ from typing import Any
 import asyncssh
 
 from levada.clock import Clock
+from levada.demo.turn import Turn, turn
 from levada.demo.utilities import DemoUtility, list_utilities
 from levada.domain.errors import SetupError
 from levada.domain.tenant import Role
@@ -213,10 +214,18 @@ def _welcome(settings: Settings, memory: Mapping[str, Any], utilities: tuple[Dem
 
 
 async def run_demo(root: Path, *, rate: float, history_days: int, env: Mapping[str, str], say: Say) -> int:
-    """Run the demo until SIGINT or SIGTERM. Returns the exit code: 1 when the product itself could not be kept running."""
-    began = time.monotonic()
+    """Run the demo until SIGINT or SIGTERM. Returns the exit code: 1 when the product itself could not be kept running.
+
+    Raises SetupError where another demo runs in the folder; one that is stopping is waited for.
+    """
     folder = _Folder(root.absolute())
     folder.root.mkdir(parents=True, exist_ok=True)
+    async with turn(folder.root, say) as mine:
+        return await _run(folder, mine, rate=rate, history_days=history_days, env=env, say=say)
+
+
+async def _run(folder: _Folder, mine: Turn, *, rate: float, history_days: int, env: Mapping[str, str], say: Say) -> int:
+    began = time.monotonic()
     memory = folder.recall()
     real = datetime.now(UTC)  # noqa: TID251  the demo's clock is tied to real time here
     told = datetime.fromisoformat(memory["told"]) if "told" in memory else floor_to(real, timedelta(hours=1))
@@ -262,6 +271,7 @@ async def run_demo(root: Path, *, rate: float, history_days: int, env: Mapping[s
     if ended.done() and not stop.is_set():
         say(f"  the product ended by itself with {ended.result()}; see {folder.logs / 'serve.log'}")
         code = 1
+    mine.say("stopping")
     say("  stopping ...")
     for task in tasks:
         task.cancel()
@@ -321,12 +331,13 @@ async def run_demo_customer(tenant: str, env: Mapping[str, str]) -> None:
         await work
 
 
-async def clean_demo(root: Path) -> None:
-    """Stop the demo's database and remove its folder. Raises SetupError when the folder is no demo's."""
+async def clean_demo(root: Path, say: Say) -> None:
+    """Stop the demo's database and remove its folder. Raises SetupError when the folder is no demo's, or a demo runs in it."""
     folder = _Folder(root.absolute())
     if not folder.root.exists():
         return
     if not folder.memory.exists() and any(folder.root.iterdir()):
         raise SetupError(f"{root} does not look like a demo's folder (no demo.json)", "remove it yourself if it is not wanted")
-    await embedded.forget(folder.root / "data" / "database")
-    shutil.rmtree(folder.root)
+    async with turn(folder.root, say):
+        await embedded.forget(folder.root / "data" / "database")
+        shutil.rmtree(folder.root)
