@@ -178,3 +178,26 @@ def test_with_everything_stated_a_plan_holds_and_its_bill_has_each_item(quickly:
     assert [valve.link for valve in plan.valves] == ["P3"]
     assert plan.tanks[0].reserve_level_m == [1.0, *[1.6] * 12, *[1.0] * 11]
     assert plan.tanks[0].end_level_max_m == 3.5
+
+
+def test_each_switch_has_its_cause_in_figures_and_an_outage_is_one(quickly: None) -> None:
+    pumps = {"PU1": {"status_series": "pump.PU1.status", "outages": [{"from": "12:00", "to": "14:00"}]}, "PU2": {"status_series": "pump.PU2.status", "forced_on": [{"from": "12:00", "to": "14:00"}]}}
+    plan = result_of(tiny.plan_input(operation={"pumps": pumps})).plan
+    # 12:00 in Lisbon is 11:00 UTC; by which causes the other switches come about is the scheduler's business.
+    causes = {(r.pump, r.action, r.cause) for r in plan.reasons if r.time == tiny.NOW + timedelta(hours=5)}
+    assert causes <= {("PU1", "off", "out of service"), ("PU2", "on", "must run")}
+    assert ("PU2", "on", "must run") in causes
+    assert all(r.cause in ("water", "price") for r in plan.reasons if r.time != tiny.NOW + timedelta(hours=5))
+    assert all(r.binding_element for r in plan.reasons if r.binding_limit)
+
+
+def test_a_limit_that_does_not_hold_says_of_what_kind_and_until_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = tiny.plan_input(level_m=1.2, operation={"pumps": {name: {"status_series": f"pump.{name}.status", "available": False} for name in ("PU1", "PU2")}})
+    monkeypatch.setattr(ladder, "solve", partial(solve, work=Work(audit_samples=300, beam=10, candidates=1, simulations=50)))
+    plan = result_of(inputs).plan
+    assert plan.ladder is Ladder.RULES
+    low = next(v for v in plan.audit.violations if v.limit == "level")
+    assert (low.element, low.kind) == ("TNK", "below")
+    assert low.at is not None
+    assert low.until is not None
+    assert low.at < low.until

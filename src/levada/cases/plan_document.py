@@ -88,7 +88,7 @@ class PlanDocument(_Part):
 def violation_reports(case: Case, violations: tuple[Violation, ...]) -> list[ViolationReport]:
     start = case.problem.steps.start
     return [
-        ViolationReport(limit=v.limit, element=v.element, at=None if v.at_s is None else start + timedelta(seconds=v.at_s), amount=v.amount, unit=v.unit, text=v.text)
+        ViolationReport(limit=v.limit, element=v.element, at=None if v.at_s is None else start + timedelta(seconds=v.at_s), amount=v.amount, unit=v.unit, text=v.text, kind=v.kind, until=None if v.until_s is None else start + timedelta(seconds=v.until_s))
         for v in violations
     ]
 

@@ -132,14 +132,16 @@ class Certificate(_Part):
 
 
 class ViolationReport(_Part):
-    """A limit that does not hold, or one that had to be relaxed."""
+    """A limit that does not hold, or one that had to be relaxed. `text` says it in English and UTC; the other fields say the same in figures."""
 
-    limit: str
+    limit: Annotated[str, Field(description="Kind of limit, such as `reserve`")]
     element: str
-    at: AwareDatetime | None
+    at: Annotated[AwareDatetime | None, Field(description="When it begins; null where it is of the whole horizon")]
     amount: float
     unit: str
     text: str
+    kind: Annotated[str, Field(description="What of it does not hold, such as `above` or `below`")] = ""
+    until: Annotated[AwareDatetime | None, Field(description="When it ends; null for an instant")] = None
 
 
 class AuditReport(_Part):
@@ -154,13 +156,16 @@ class AuditReport(_Part):
 
 
 class Reason(_Part):
-    """Why a pump is switched when it is. `figures` holds the numbers that the text names."""
+    """Why a pump is switched when it is. `text` says it in English; `cause`, `figures` and `binding_...` say the same in figures."""
 
     pump: str
     time: AwareDatetime
     action: str
     text: str
     figures: dict[str, float] = {}
+    cause: Annotated[str, Field(description="`out of service`, `must run`, `water` (what a cubic metre costs and is worth) or `price` (beside the mean)")] = ""
+    binding_limit: Annotated[str, Field(description="Kind of the limit that would fail first without this switch; empty where none would")] = ""
+    binding_element: Annotated[str, Field(description="Where it would fail")] = ""
 
 
 class ZoneForecast(_Part):

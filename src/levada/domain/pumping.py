@@ -256,7 +256,10 @@ class PumpSchedule:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
     """A limit that does not hold: which (`limit`, a key of LIMITS), where,
-    when (seconds from the start; None where it is of the whole horizon) and by how much in `unit`."""
+    when (seconds from the start; None where it is of the whole horizon) and by how much in `unit`.
+
+    The audit says of what `kind` it is, such as `above` or `below`, and until when, where it is no matter of an instant.
+    """
 
     limit: str
     element: str
@@ -264,6 +267,8 @@ class Violation:
     amount: float
     unit: str
     text: str
+    kind: str = ""
+    until_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

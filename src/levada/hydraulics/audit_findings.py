@@ -54,9 +54,10 @@ class Findings:
         """All faults, in the order of time; those of the whole horizon first."""
         found = [
             Violation(
-                limit=limit, element=element, at_s=None if f.first is None else f.first.at_s, amount=float(f.amount), unit=f.unit, text=f.text + self._when(f)
+                limit=limit, element=element, at_s=None if f.first is None else f.first.at_s, amount=float(f.amount), unit=f.unit, text=f.text + self._when(f),
+                kind=kind, until_s=None if f.last is None else f.last.until_s,
             )
-            for (limit, element, _), f in self._faults.items()
+            for (limit, element, kind), f in self._faults.items()
         ]
         return tuple(sorted(found, key=lambda v: -1 if v.at_s is None else v.at_s))
 

@@ -36,7 +36,7 @@ class TankLimits:
                 q = tank.inflow_m3_per_s
                 state = f"full ({tank.highest_m:.2f} m) and still fills with" if q > 0 else f"empty ({tank.lowest_m:.2f} m) and still drains with"
                 self._findings.observe(
-                    "saturation", tank.name, f"tank {tank.name} is {state} {abs(q) * 1000:.1f} L/s", moment, kind=str(q > 0), amount=abs(q), unit="m3/s"
+                    "saturation", tank.name, f"tank {tank.name} is {state} {abs(q) * 1000:.1f} L/s", moment, kind="above" if q > 0 else "below", amount=abs(q), unit="m3/s"
                 )
 
     def look_at_end(self, tanks: list[AuditedTank], moment: Moment) -> None:
@@ -71,7 +71,7 @@ class TankLimits:
     def _observe_level(self, limit: str, tank: AuditedTank, beyond_m: float, how: str, moment: Moment) -> None:
         if abs(beyond_m) > _TOLERANCE_M:
             text = f"tank {tank.name} is up to {metres(abs(beyond_m))} {how}"
-            self._findings.observe(limit, tank.name, text, moment, kind=str(beyond_m > 0), amount=abs(beyond_m), unit="m")
+            self._findings.observe(limit, tank.name, text, moment, kind="above" if beyond_m > 0 else "below", amount=abs(beyond_m), unit="m")
 
 
 class SolveLimits:

@@ -39,7 +39,7 @@ from levada.runs.demand import local_clock_s
 from levada.runs.ladder import Rung, best_rung
 from levada.runs.problem import StatedProblem, state_problem
 from levada.runs.steps import HISTORY_DAYS, forecast_count, plan_steps
-from levada.schedule import follow_rules
+from levada.schedule import SwitchReason, follow_rules
 
 __all__ = ["compute"]
 
@@ -144,9 +144,7 @@ def _plan(inputs: PlanInput, stated: StatedProblem, rung: Rung, expected: Foreca
             hydraulic_step_s=rung.audit.hydraulic_step_s,
             violations=[_violation(v, problem) for v in trajectory.violations],
         ),
-        reasons=[
-            Reason(pump=r.pump, time=from_np(steps.times[r.step]), action=r.action, text=r.text, figures=dict(r.figures)) for r in rung.reasons
-        ],
+        reasons=[_reason(r, problem) for r in rung.reasons],
         flags=[*stated.flags, *rung.flags, *_forecast_flags(expected)],
     )
 
@@ -169,8 +167,25 @@ def _where_it_counts(limit: Floats | None, i: int, always: Floats) -> list[float
 
 
 def _violation(violation: Violation, problem: PumpingProblem) -> ViolationReport:
-    at = None if violation.at_s is None else problem.steps.start + timedelta(seconds=violation.at_s)
-    return ViolationReport(limit=violation.limit, element=violation.element, at=at, amount=violation.amount, unit=violation.unit, text=violation.text)
+    at, until = (None if s is None else problem.steps.start + timedelta(seconds=s) for s in (violation.at_s, violation.until_s))
+    return ViolationReport(
+        limit=violation.limit, element=violation.element, at=at, amount=violation.amount, unit=violation.unit, text=violation.text, kind=violation.kind, until=until
+    )
+
+
+def _reason(reason: SwitchReason, problem: PumpingProblem) -> Reason:
+    pump = problem.network.pump_index[reason.pump]
+    if reason.action == "off" and not problem.available[reason.step, pump]:
+        cause = "out of service"
+    elif reason.action == "on" and problem.forced_on is not None and problem.forced_on[reason.step, pump]:
+        cause = "must run"
+    else:
+        cause = "water" if {"pumping_cost_per_m3", "water_value_per_m3"} <= reason.figures.keys() else "price"
+    limit, _, element = reason.binding.partition(" of ")
+    return Reason(
+        pump=reason.pump, time=from_np(problem.steps.times[reason.step]), action=reason.action, text=reason.text, figures=dict(reason.figures), cause=cause,
+        binding_limit=limit, binding_element=element,
+    )  # fmt: skip
 
 
 def _forecast_flags(expected: ForecastReport) -> list[str]:

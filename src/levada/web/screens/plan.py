@@ -11,13 +11,15 @@ from litestar import Request, get
 from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
+from levada.domain.plan import Plan
 from levada.store.plans import StoredPlan, current_plan, get_plan
 from levada.web.access import needs
 from levada.web.page import display_of, page
 from levada.web.site import ThisSite
-from levada.web.views.board import action_words, certificate_words, mode_of, violation_text
+from levada.web.views.board import action_words, certificate_words, mode_of
 from levada.web.views.display import Display
 from levada.web.views.plan import plan_end, step_edges, switches
+from levada.web.views.told import reason_words, violation_words
 
 __all__ = ["current_plan_page", "plan_page"]
 
@@ -39,7 +41,8 @@ class PlanView:
     pumps: list[tuple[str, str, str, str]]
     tanks: list[tuple[str, str, str, str, str, str]]
     steps: list[tuple[str, str, str, str, list[str]]]
-    pump_names: list[str]
+    names: list[str]
+    """Pumps, then valves: the columns of `steps`."""
 
 
 def _facts(stored: StoredPlan, now: datetime, d: Display) -> list[tuple[str, str]]:
@@ -51,11 +54,19 @@ def _facts(stored: StoredPlan, now: datetime, d: Display) -> list[tuple[str, str
         (d.t("plan.covers"), f"{near(plan.starts_at, now)} – {near(plan_end(plan), now)}"),
         (d.t("plan.valid_until"), near(plan.expires_at, now)),
         (d.t("plan.cost"), d.money(plan.cost)),
+        *_items(plan, d),
         (d.t("plan.audited_cost"), d.money(plan.audit.cost)),
         (d.t("plan.bound"), d.money(plan.certificate.lower_bound)),
         (d.t("plan.gap"), d.percent(plan.certificate.gap, 2)),
         (d.t("plan.energy"), f"{d.number(plan.energy_kwh, 0)}\u00a0kWh"),
     ]
+
+
+def _items(plan: Plan, d: Display) -> list[tuple[str, str]]:
+    """What the cost is made of, where it is more than energy."""
+    items = {} if plan.bill is None else {name: getattr(plan.bill, name) for name in ("energy", "demand_charge", "water", "wear", "co2", "deviation", "stored_water")}
+    told = {name: amount for name, amount in items.items() if abs(amount) >= 0.005}
+    return [(d.t(f"bill.{name}"), d.money(amount)) for name, amount in told.items()] if len(told) > 1 else []
 
 
 def _certificate(stored: StoredPlan, d: Display) -> list[tuple[str, str]]:
@@ -84,9 +95,9 @@ def plan_view(stored: StoredPlan, now: datetime, d: Display) -> PlanView:
         ladder_reason=plan.ladder_reason,
         facts=_facts(stored, now, d),
         certificate=_certificate(stored, d),
-        violations=[violation_text(v, d) for v in plan.audit.violations],
+        violations=[violation_words(v, d) for v in plan.audit.violations],
         flags=list(plan.flags),
-        switches=[(d.local.near(s.time, now), action_words(s, d), s.reason.text if s.reason else "–") for s in switches(plan, begun)],
+        switches=[(d.local.near(s.time, now), action_words(s, d), reason_words(s.reason, d) if s.reason else "–") for s in switches(plan, begun)],
         pumps=[
             (p.name, str(p.starts), d.duration_hours(sum(s for s, on in zip(plan.step_seconds, p.on, strict=True) if on)), _energy(p.power_w, plan.step_seconds, d))
             for p in plan.pumps
@@ -101,16 +112,20 @@ def plan_view(stored: StoredPlan, now: datetime, d: Display) -> PlanView:
                 f"{d.price(plan.price_per_kwh[i])}{'*' if plan.price_assumed[i] else ''}",
                 d.money(plan.step_cost[i]),
                 d.flow(plan.demand_m3_per_s[i]),
-                [_state(p.on[i], p.speed[i], d) for p in plan.pumps],
+                [*(_state(p.on[i], p.speed[i], d) for p in plan.pumps), *(_choice(v.choice[i], d) for v in plan.valves)],
             )
             for i in range(len(plan.step_starts))
         ],
-        pump_names=[p.name for p in plan.pumps],
+        names=[*(p.name for p in plan.pumps), *(v.link for v in plan.valves)],
     )
 
 
 def _state(on: bool, speed: float, d: Display) -> str:
     return d.percent(speed, 0) if on else "–"
+
+
+def _choice(choice: str | float, d: Display) -> str:
+    return d.t(f"valve.{choice}") if isinstance(choice, str) else d.number(choice, 3)
 
 
 def _energy(power_w: list[float], step_seconds: list[int], d: Display) -> str:

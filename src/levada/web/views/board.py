@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from levada.domain.plan import Certificate, ForecastReport, Ladder, Plan, ViolationReport
+from levada.domain.plan import Certificate, ForecastReport, Ladder, Plan
 from levada.domain.run import Run
 from levada.domain.series import Readings
 from levada.domain.settings import Operation
@@ -20,9 +20,10 @@ from levada.web.views.cost import SpentSoFar
 from levada.web.views.display import Display
 from levada.web.views.plan import Switch, pump_now, step_at, switches
 from levada.web.views.run import RunRow, run_row
+from levada.web.views.told import reason_words, violation_words
 from levada.web.views.zone import epoch_ms
 
-__all__ = ["BoardData", "BoardView", "Need", "action_words", "age_colour", "board_view", "certificate_words", "mode_of", "plan_in_force", "violation_text"]
+__all__ = ["BoardData", "BoardView", "Need", "action_words", "age_colour", "board_view", "certificate_words", "mode_of", "plan_in_force"]
 
 _SWITCHES_SHOWN = 6
 _NEARLY_ALL = 0.85  # the last quarter-hours have not been delivered yet: no need to say so
@@ -158,12 +159,6 @@ def certificate_words(certificate: Certificate, d: Display) -> str:
     return d.t("certificate.none")
 
 
-def violation_text(v: ViolationReport, d: Display) -> str:
-    """A limit that does not hold: where, what and when."""
-    when = f" ({d.local.stamp(v.at)})" if v.at else ""
-    return f"{v.element}: {v.text}{when}"
-
-
 def _strip(data: BoardData, stored: StoredPlan | None, ahead: Sequence[Switch], d: Display) -> Strip:
     mode = mode_of(stored, data.now)
     if stored is None:
@@ -292,7 +287,7 @@ def board_view(data: BoardData, d: Display) -> BoardView:
         pumps=_pump_rows(data, force, d) if force is not None else [],
         pumps_note=pumps_note,
         switches=[
-            SwitchRow(clock=d.local.near(s.time, data.now), what=action_words(s, d), why=s.reason.text if s.reason else "", action=s.action)
+            SwitchRow(clock=d.local.near(s.time, data.now), what=action_words(s, d), why=reason_words(s.reason, d) if s.reason else "", action=s.action)
             for s in ahead[:_SWITCHES_SHOWN]
         ],
         notes=list(stored.plan.flags) if stored else [],
@@ -313,4 +308,4 @@ def _warnings(stored: StoredPlan | None, d: Display) -> list[str]:
     if stored is None:
         return []
     why = [stored.plan.ladder_reason] if stored.plan.ladder is not Ladder.NEW and stored.plan.ladder_reason else []
-    return why + [violation_text(v, d) for v in stored.plan.audit.violations]
+    return why + [violation_words(v, d) for v in stored.plan.audit.violations]

@@ -54,6 +54,9 @@ class Display:
     def price(self, per_kwh: float) -> str:
         return f"{money(per_kwh, self.currency, self.language, 4)}/kWh"
 
+    def money_of_water(self, per_m3: float) -> str:
+        return f"{money(per_m3, self.currency, self.language, 4)}/m³"
+
     def percent(self, fraction: float | None, decimals: int = 1) -> str:
         return "–" if fraction is None else f"{self.number(100 * fraction, decimals)}\u00a0%"
 
