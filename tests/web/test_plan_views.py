@@ -137,12 +137,13 @@ def test_a_counters_energy_adds_up_to_its_rise(rises: list[float]) -> None:
 def test_measured_cost_counts_only_what_every_meter_reports() -> None:
     steps, kwh = Steps.even(START, timedelta(minutes=15), 4), 3.6e6
     day = Window(START, START + timedelta(hours=24))
-    both = [(readings([0, kwh, 2 * kwh, 3 * kwh, 4 * kwh]), CellMethod.POINT), (readings([0, kwh, 2 * kwh]), CellMethod.POINT)]
-    spent = measured_so_far(both, np.array([0.1, 0.2, 9.0, 9.0]), steps, day, START + timedelta(hours=1))
+    dear, cheap = np.array([0.1, 0.2, 9.0, 9.0]), np.array([0.05, 0.1, 9.0, 9.0])
+    both = [(readings([0, kwh, 2 * kwh, 3 * kwh, 4 * kwh]), CellMethod.POINT, dear), (readings([0, kwh, 2 * kwh]), CellMethod.POINT, cheap)]
+    spent = measured_so_far(both, steps, day, START + timedelta(hours=1))
     assert spent is not None
-    assert spent.amount == pytest.approx(2 * 0.1 + 2 * 0.2)
+    assert spent.amount == pytest.approx(0.1 + 0.2 + 0.05 + 0.1)
     assert spent.covered == pytest.approx(0.5)
-    assert measured_so_far([], np.zeros(4), steps, day, NOW) is None
+    assert measured_so_far([], steps, day, NOW) is None
 
 
 # --- lines of readings

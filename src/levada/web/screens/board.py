@@ -49,25 +49,25 @@ def _series_shown(operation: Operation) -> set[str]:
 async def _measured_cost(
     db: TenantConnection, utility: Utility, operation: Operation, tariff: Tariff, today: Window, now: datetime
 ) -> SpentSoFar | None:
-    """Metered energy since midnight at the tariff's prices; None where no meter reports or the tariff has a gap."""
+    """Metered energy since midnight, each pump's at the tariff of its meter; None where a pump's energy is not metered or a tariff has a gap."""
     methods = {s.series_id: s.cell_method for s in await list_series(db)}
-    meters = [p.energy_series for p in operation.pumps.values() if p.energy_series]
+    counters = {name: pump.energy_series for name, pump in operation.pumps.items() if pump.energy_series}
     quarters = int((now - today.start) / _QUARTER)
-    if len(meters) < len(operation.pumps) or quarters < 1 or not all(m in methods for m in meters):
+    if len(counters) < len(operation.pumps) or quarters < 1 or not all(series in methods for series in counters.values()):
         return None
     steps = Steps.even(today.start, _QUARTER, quarters)
-    wanted = list(meters)
-    terms = tariff.tariff
-    if isinstance(terms, DayAheadTariff) and terms.price_series in methods:
-        wanted.append(terms.price_series)
+    contracts = [tariff.tariff, *(meter.tariff for meter in tariff.meters.values() if meter.tariff is not None)]
+    contract_of = {pump: meter.tariff or tariff.tariff for meter in tariff.meters.values() for pump in meter.pumps}
+    published = {c.price_series for c in contracts if isinstance(c, DayAheadTariff) and c.price_series in methods}
     # A reading before midnight and one after now are needed to know the counter at both ends.
-    found = await readings_many(db, wanted, Window(today.start - timedelta(hours=2), now + timedelta(seconds=1)), now)
-    published = found.get(terms.price_series) if isinstance(terms, DayAheadTariff) else None
+    found = await readings_many(db, sorted({*counters.values(), *published}), Window(today.start - timedelta(hours=2), now + timedelta(seconds=1)), now)
+    holidays = holidays_in(utility, today)
     try:
-        prices = energy_prices(tariff, steps, utility.time_zone, holidays_in(utility, today), published)
+        prices = [energy_prices(c, steps, utility.time_zone, holidays, found.get(c.price_series) if isinstance(c, DayAheadTariff) else None).per_kwh for c in contracts]
     except InputGap:
         return None
-    return measured_so_far([(found[m].usable(), methods[m]) for m in meters], prices.per_kwh, steps, today, now)
+    metered = [(found[series].usable(), methods[series], prices[contracts.index(contract_of.get(name, tariff.tariff))]) for name, series in counters.items()]
+    return measured_so_far(metered, steps, today, now)
 
 
 async def _load(db: TenantConnection, now: datetime, *, may_start: bool) -> tuple[Utility, Display, BoardView]:

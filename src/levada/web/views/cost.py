@@ -72,17 +72,17 @@ def energy_used_kwh(meter: Readings, cell_method: CellMethod, steps: Steps) -> F
     return kwh
 
 
-def measured_so_far(meters: Sequence[tuple[Readings, CellMethod]], price_per_kwh: Floats, steps: Steps, day: Window, now: datetime) -> SpentSoFar | None:
-    """Cost of the metered energy of all pumps over the steps since the day's start, at the tariff's prices.
+def measured_so_far(meters: Sequence[tuple[Readings, CellMethod, Floats]], steps: Steps, day: Window, now: datetime) -> SpentSoFar | None:
+    """Cost of the metered energy of all pumps over the steps since the day's start, each at its price per kWh in each step.
 
     Only steps in which every meter reports are counted. None when there is none.
     """
     if not meters:
         return None
-    used = np.sum([energy_used_kwh(meter, method, steps) for meter, method in meters], axis=0)
-    known = np.isfinite(used) & (steps.edges[1:] <= to_np(now))
+    cost = np.sum([energy_used_kwh(meter, method, steps) * price_per_kwh for meter, method, price_per_kwh in meters], axis=0)
+    known = np.isfinite(cost) & (steps.edges[1:] <= to_np(now))
     if not known.any():
         return None
     elapsed = now - day.start
     covered = timedelta(seconds=float(np.asarray(steps.durations_s)[known].sum()))
-    return SpentSoFar(float((used * price_per_kwh)[known].sum()), min(1.0, covered / elapsed))
+    return SpentSoFar(float(cost[known].sum()), min(1.0, covered / elapsed))
