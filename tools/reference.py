@@ -51,6 +51,8 @@ def _type(schema: dict[str, Any]) -> str:
         return f"list of {_type(schema.get('items', {}))}"
     if schema.get("type") == "object":
         return f"name -> {_type(schema.get('additionalProperties') or {})}"
+    if "examples" in schema:
+        return f"text such as `{schema['examples'][0]}`"
     return str(schema.get("format", schema.get("type", "any")))
 
 
@@ -65,7 +67,7 @@ def settings() -> str:
         required = set(schema.get("required", []))
         for name, field in schema.get("properties", {}).items():
             default = "**required**" if name in required else f"`{json.dumps(field['default'])}`" if "default" in field else ""
-            limits = ", ".join(f"{k} {field[k]}" for k in ("minimum", "exclusiveMinimum", "maximum", "pattern") if k in field)
+            limits = ", ".join(f"{k} {field[k]}" for k in ("minimum", "exclusiveMinimum", "maximum", "pattern") if k in field and "examples" not in field)
             meaning = " ".join(x for x in (field.get("description", ""), f"({limits})" if limits else "") if x)
             lines.append(f"| {name} | {_type(field)} | {default} | {meaning} |".replace("\n", " "))
         lines.append("")
@@ -74,7 +76,9 @@ def settings() -> str:
         schema = model.model_json_schema()
         parts |= schema.get("$defs", {})
         table(f"{kind}.json", schema)
-    for name, schema in sorted(parts.items()):
+    for name, part in sorted(parts.items()):
+        # A value that may also be written as a number alone has its fields in one of its forms.
+        schema = next((form for form in part.get("anyOf", []) if "properties" in form), part)
         if "properties" in schema:
             table(name, schema)
         else:

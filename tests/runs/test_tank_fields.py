@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.runs.stating import at_utc, stated
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.runs.stating import at_utc, hourly, stated
 
 from levada.domain.errors import DocumentError
 
@@ -53,7 +56,7 @@ def test_a_reserve_that_the_level_already_breaks_is_opened_until_it_lets_the_tan
     assert made.problem.reserve_level_m is not None
     assert made.problem.reserve_level_m[:4, 0].tolist() == pytest.approx([2.42, 2.42, 1.0, 1.0])
     assert made.problem.reserve_level_m[12:14, 0].tolist() == [3.0, 3.0]
-    assert made.flags == ("tank TNK: stands at 2.50 m, below its reserve 3.00 m; the reserve is relaxed to 2.42 m until 09:00",)
+    assert made.flags == ("tank TNK: stands at 2.50 m, at or below its reserve 3.00 m; the reserve is relaxed to 2.42 m until 09:00",)
 
 
 def test_a_tank_below_a_reserve_that_always_holds_must_be_back_in_it_at_the_end() -> None:
@@ -109,3 +112,32 @@ def test_what_cannot_be_meant_is_refused_when_it_is_put_in(tank: dict[str, Any],
     with pytest.raises(DocumentError, match=r"operation, tanks\.TNK") as caught:
         stated(tank=tank)
     assert said in str(caught.value)
+
+
+def test_a_tank_exactly_at_its_reserve_has_room_to_move() -> None:
+    made = stated(tank={"reserve": 2.5, "ceiling": 4.0}, level_m=2.5)
+    assert made.problem.reserve_level_m is not None
+    assert made.problem.reserve_level_m[0, 0] == pytest.approx(2.42)
+    assert made.problem.end_level_m[0] == 2.5
+
+
+@given(st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 30)), st.floats(0.5, 4.5), st.floats(1.0, 4.3), st.floats(1.0, 4.3), st.integers(0, 23), st.integers(1, 23))
+@settings(max_examples=40, deadline=None)
+def test_whenever_a_plan_is_made_and_whatever_the_level_the_start_is_within_all_limits(at: datetime, level: float, a: float, b: float, hour: int, long: int) -> None:
+    low, high = sorted((a, b))
+    period = {"from": f"{hour:02d}:00", "to": f"{(hour + long) % 24:02d}:00"}
+    tank = {"reserve": {"periods": [{"value": low, **period}]}, "ceiling": {"periods": [{"value": high, **period}]}}
+    problem = stated(at.replace(tzinfo=UTC), tank=tank, readings={"tank.TNK.level": hourly(at.isoformat(), [level])}).problem
+    assert problem.reserve_level_m is not None
+    assert problem.ceiling_level_m is not None
+    assert problem.day is not None
+    assert max(problem.min_level_m[0], problem.reserve_level_m[0, 0]) <= problem.initial_level_m[0] <= min(problem.max_level_m[0], problem.ceiling_level_m[0, 0])
+    assert (problem.reserve_level_m <= problem.ceiling_level_m).all()
+    assert problem.day[-1] <= 1
+
+
+def test_a_tank_below_its_lower_limit_where_no_reserve_holds_is_told_of_once() -> None:
+    made = stated(tank={"reserve": {"periods": [{"value": 1.5, "from": "12:00", "to": "14:00"}]}}, readings={"tank.TNK.level": hourly("2026-06-03T06:00", [0.8])})
+    assert made.problem.reserve_level_m is not None
+    assert made.problem.reserve_level_m[:6, 0] == pytest.approx([0.72] * 5 + [1.5])
+    assert len(made.flags) == 1

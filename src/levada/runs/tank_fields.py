@@ -10,6 +10,7 @@ import numpy as np
 from levada.domain.errors import DocumentError, InputGap
 from levada.domain.network import Tank
 from levada.domain.plant_fields import TankFields
+from levada.domain.pumping import Bools
 from levada.domain.series import Floats
 from levada.domain.settings import TankSettings
 from levada.domain.time import from_np, to_np
@@ -74,21 +75,22 @@ def _start(horizon: Horizon, tank: Tank, settings: TankSettings) -> _Start:
         high = opened
     if settings.end == "free":
         least = low
-    if reserve is not None and reserve[0] > level:
-        stated, until = float(reserve[0]), _first_run(reserve > level)
+    if reserve is not None and reserve[0] >= level:
+        stated, until = float(reserve[0]), _first_run(reserve >= level)
         opened = max(low, level - room)
         reserve[:until] = opened
-        flags.append(f"tank {tank.name}: stands at {level:.2f} m, below its reserve {stated:.2f} m; the reserve is relaxed to {opened:.2f} m {_until(horizon, until)}")
+        flags.append(f"tank {tank.name}: stands at {level:.2f} m, at or below its reserve {stated:.2f} m; the reserve is relaxed to {opened:.2f} m {_until(horizon, until)}")
         if until == len(reserve):
             least = min(max(least, stated), most)
-    if ceiling is not None and ceiling[0] < level:
-        stated, until = float(ceiling[0]), _first_run(ceiling < level)
+    if ceiling is not None and ceiling[0] <= level:
+        stated, until = float(ceiling[0]), _first_run(ceiling <= level)
         opened = min(high, level + room)
         ceiling[:until] = opened
-        flags.append(f"tank {tank.name}: stands at {level:.2f} m, above its ceiling {stated:.2f} m; the ceiling is relaxed to {opened:.2f} m {_until(horizon, until)}")
+        flags.append(f"tank {tank.name}: stands at {level:.2f} m, at or above its ceiling {stated:.2f} m; the ceiling is relaxed to {opened:.2f} m {_until(horizon, until)}")
         if until == len(ceiling):
             least = min(least, stated)
             most = max(least, min(most, stated))
+    reserve, ceiling = None if reserve is None else np.maximum(reserve, low), None if ceiling is None else np.minimum(ceiling, high)
     return _Start(level=level, low=low, high=high, end=(least, most), reserve=reserve, ceiling=ceiling, flags=tuple(flags))
 
 
@@ -109,10 +111,10 @@ def _level(horizon: Horizon, tank: Tank, settings: TankSettings) -> tuple[float,
 
 
 def _by_time(horizon: Horizon, tank: Tank, settings: TankSettings, low: float, high: float) -> tuple[Floats | None, Floats | None]:
-    """Reserve and ceiling in each step: of levels that change within a step the stricter."""
+    """Reserve and ceiling in each step: of levels that change within a step the stricter, infinite where none holds."""
     path, timeline = f"tanks.{tank.name}", horizon.timeline
-    reserve = None if settings.reserve is None else horizon.over_steps(settings.reserve, "operation", f"{path}.reserve", absent=low, within=timeline.most)
-    ceiling = None if settings.ceiling is None else horizon.over_steps(settings.ceiling, "operation", f"{path}.ceiling", absent=high, within=timeline.least)
+    reserve = None if settings.reserve is None else horizon.over_steps(settings.reserve, "operation", f"{path}.reserve", absent=-np.inf, within=timeline.most)
+    ceiling = None if settings.ceiling is None else horizon.over_steps(settings.ceiling, "operation", f"{path}.ceiling", absent=np.inf, within=timeline.least)
     over = np.full(len(horizon.steps), high) if ceiling is None else np.minimum(ceiling, high)
     under = np.full(len(horizon.steps), low) if reserve is None else np.maximum(reserve, low)
     clash = np.flatnonzero(under > over)
@@ -138,7 +140,7 @@ def _end(tank: Tank, settings: TankSettings, level: float, low: float, high: flo
     return max(least, low), min(most, high)
 
 
-def _first_run(holds: np.ndarray) -> int:
+def _first_run(holds: Bools) -> int:
     """How many steps from the first one it holds without a break."""
     breaks = np.flatnonzero(~holds)
     return int(breaks[0]) if len(breaks) else len(holds)
