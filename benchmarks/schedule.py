@@ -77,7 +77,7 @@ def measure(case: Case, posed: Posed, repeats: int) -> Row:
     seconds.append(time.perf_counter() - begin)
     certificate = solution.certificate
     trace.append(GapPoint(seconds[0], certificate.cost if solution.feasible else None, certificate.lower_bound))
-    verdict = posed.judge(posed.problem, solution.schedule)
+    verdict = posed.judge(solution.problem, solution.schedule)
     is_repeatable = True
     for _ in range(repeats - 1):
         begin = time.perf_counter()

@@ -126,13 +126,13 @@ class GopsEngine:
             warning=np.where(flows.solved, 0, _NO_SOLUTION).astype(np.int32),
         )  # fmt: skip
 
-    def steps(self, step: Ints, volume: Floats, speed: Floats, choice: Ints) -> Steps:  # noqa: ARG002 - no valves are set here
-        """Planning steps by row: step (N,), volume (N, tanks), speed (N, pumps; 0 is off)."""
+    def steps(self, step: Ints, volume: Floats, speed: Floats, choice: Ints, lasts_s: Ints | None = None) -> Steps:  # noqa: ARG002 - no valves are set here
+        """Planning steps by row: step (N,), volume (N, tanks), speed (N, pumps; 0 is off); whole or `lasts_s` (N,) seconds of each."""
         flows = self._flows(step, volume, speed)
-        seconds = np.asarray(self.problem.steps.durations_s, np.float64)[step]
+        seconds = np.asarray(self.problem.steps.durations_s, np.float64)[step] if lasts_s is None else lasts_s.astype(np.float64)
         after = volume + flows.inflow / L_PER_M3 * seconds[:, None]
         drawn = flows.outflow[:, self._source_columns] / L_PER_M3 * seconds[:, None]
-        cost = self._costs.of(step, flows.power * 1000.0, drawn)
+        cost = self._costs.of(step, flows.power * 1000.0, drawn, seconds / 3600.0)
         severity = np.zeros(len(step))
         for x in self._amiss(step, volume, after, speed, flows):
             severity += self._weight[x.kind] * x.size

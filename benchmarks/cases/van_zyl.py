@@ -1,9 +1,8 @@
 """van Zyl's network (2004): two identical pumps, a booster, two tanks, a cheap night; the file's day begins at 07:00.
 
-Best known: GBP 325.14 a day with 4 switches (Lopez-Ibanez 2009, SPEA2; switch instants finer than hours), 344.43 by a hybrid GA. No bound is
-published, nor whether a tank may stand full: both readings are cases. The start limit is on the whole plant there; a problem here has one for each
-pump, so 4 in all is dealt out as 1 + 1 + 2 (booster) and 2 + 1 + 1. Decisions are hourly or half-hourly; hydraulic steps an hour (half an hour where
-decisions are) and ten minutes. Starts are counted periodically, as the evaluator's pins count them.
+Best known: GBP 325.14 a day with 4 starts in the whole plant (Lopez-Ibanez 2009, SPEA2; switch instants finer than hours), 344.43 by a hybrid GA. No bound
+is published, nor whether a tank may stand full: both readings are cases. Decisions are at any minute, hourly or half-hourly; hydraulic steps an hour
+(half an hour where decisions are half-hourly) and ten minutes. Starts are counted periodically, as the evaluator's pins count them.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ __all__ = ["BEST_KNOWN", "START_HOUR", "Pin", "pins", "problem", "van_zyl_cases"
 FOLDER = "van-zyl"
 BEST_KNOWN = 325.14
 START_HOUR = 7
-_PUMPS = ("pmp1", "pmp2", "pmp6")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,15 +36,16 @@ class Pin:
     final_head_m: dict[str, float]
 
 
-def problem(*, steps_a_day: int = 24, hydraulic_step_s: int = 3600, may_stand_full: bool = True, max_starts: tuple[int, int, int] = (1, 1, 2)) -> PumpingProblem:
-    """The day from 07:00; `max_starts` of pmp1, pmp2 and the booster pmp6; prices in GBP."""
+def problem(
+    *, steps_a_day: int = 24, hydraulic_step_s: int = 3600, may_stand_full: bool = True, max_starts_total: int | None = 4, switch_resolution_s: int | None = None
+) -> PumpingProblem:
+    """The day from 07:00; prices in GBP."""
     path = required(FOLDER, "van_zyl.inp")
     network = read_network(path.read_bytes(), path.name)
     steps = Steps.even(datetime(2026, 1, 1, START_HOUR, tzinfo=UTC), timedelta(days=1) / steps_a_day, steps_a_day)
     pumps, tanks = network.pumps, network.tanks
     hourly = _tariff(network.inp)
     price = np.repeat(hourly, steps_a_day // 24)
-    limit = dict(zip(_PUMPS, max_starts, strict=True))
     return PumpingProblem(
         network=network,
         steps=steps,
@@ -58,7 +57,7 @@ def problem(*, steps_a_day: int = 24, hydraulic_step_s: int = 3600, may_stand_fu
         may_stand_full=np.full(len(tanks), may_stand_full),
         end_level_m=np.array([t.initial_level_m for t in tanks]),
         pressure_floors_m={},
-        max_starts=np.array([limit[p.name] for p in pumps], np.int64),
+        max_starts=np.full(len(pumps), steps_a_day, np.int64),
         count_starts="periodic",
         initial_on=np.zeros(len(pumps), bool),
         min_speed=np.ones(len(pumps)),
@@ -66,6 +65,8 @@ def problem(*, steps_a_day: int = 24, hydraulic_step_s: int = 3600, may_stand_fu
         available=np.ones((steps_a_day, len(pumps)), bool),
         max_power_kw=None,
         hydraulic_step_s=hydraulic_step_s,
+        max_starts_total=max_starts_total,
+        switch_resolution_s=switch_resolution_s,
     )
 
 
@@ -85,22 +86,19 @@ def pins() -> list[Pin]:
 
 
 def van_zyl_cases() -> list[Case]:
-    """Hourly and half-hourly, two hydraulic steps, both readings of a full tank, both ways to deal out four starts."""
+    """Free instants, hourly and half-hourly decisions; two hydraulic steps; both readings of a full tank."""
     found = []
-    for steps in (24, 48):
+    for decisions, steps, resolution_s in (("free instants", 24, 60), ("T=24", 24, None), ("T=48", 48, None)):
         for hydraulic_step_s in (86400 // steps, 600):
             for full in (True, False):
-                for limits in ((1, 1, 2), (2, 1, 1)):
 
-                    def posed(steps: int = steps, step_s: int = hydraulic_step_s, full: bool = full, limits: tuple[int, int, int] = limits) -> Posed:
-                        return Posed(problem=problem(steps_a_day=steps, hydraulic_step_s=step_s, may_stand_full=full, max_starts=limits))
+                def posed(steps: int = steps, step_s: int = hydraulic_step_s, full: bool = full, resolution_s: int | None = resolution_s) -> Posed:
+                    return Posed(problem=problem(steps_a_day=steps, hydraulic_step_s=step_s, may_stand_full=full, switch_resolution_s=resolution_s))
 
-                    dealt = "+".join(map(str, limits))
-                    name = f"van Zyl T={steps} h={hydraulic_step_s // 60}min {dealt} {'may stand full' if full else 'not full'}"
-                    found.append(Case(
-                        name=name, pose=posed, published=BEST_KNOWN, what="best, finer instants", peer="SPEA2 2009",
-                        is_quick=(steps, hydraulic_step_s, full, limits) == (24, 3600, True, (1, 1, 2)),
-                    ))  # fmt: skip
+                found.append(Case(
+                    name=f"van Zyl {decisions} h={hydraulic_step_s // 60}min {'may stand full' if full else 'not full'}", pose=posed, published=BEST_KNOWN,
+                    what="best, free instants", peer="SPEA2 2009", is_quick=(decisions, hydraulic_step_s, full) == ("T=24", 3600, True),
+                ))  # fmt: skip
     return found
 
 

@@ -86,7 +86,7 @@ def audit(case_path: Path, schedule_path: Path, as_json: bool) -> None:
     from levada.hydraulics.audit import audit as judge
 
     case = cases.load(case_path)
-    found = judge(case.problem, cases.read_schedule(schedule_path, case.problem, case.timeline))
+    found = judge(*cases.read_schedule(schedule_path, case.problem, case.timeline))
     report = audit_report(case, found)
     if as_json:
         click.echo(report.model_dump_json(indent=1))

@@ -57,7 +57,7 @@ def test_the_files_hold_the_plan(planned: tuple[Path, Path, Result]) -> None:
     bill = document.bill
     parts = bill.energy + bill.demand_charge + bill.water + bill.wear + bill.co2 + bill.deviation + bill.stored_water
     assert bill.total == pytest.approx(parts) == pytest.approx(document.audit.cost)
-    read = cases.read_schedule(out / "schedule.csv", case.problem, case.timeline)
+    _, read = cases.read_schedule(out / "schedule.csv", case.problem, case.timeline)
     assert read.on.T.tolist() == [p.on for p in document.pumps]
     assert read.speed.T.tolist() == [p.speed for p in document.pumps]
     rows = list(csv.DictReader((out / "trajectory.csv").read_text().splitlines()))

@@ -30,7 +30,8 @@ def test_what_is_written_is_read_back_to_the_bit(case: cases.Case, tmp_path: Pat
     schedule = PumpSchedule(on=values > 0, speed=values, valve_choice=np.array(choice, np.int64)[:, None])
     path = tmp_path / "schedule.csv"
     path.write_text(cases.write_schedule(case.problem, schedule))
-    again = cases.read_schedule(path, case.problem, case.timeline)
+    problem, again = cases.read_schedule(path, case.problem, case.timeline)
+    assert problem is case.problem
     assert (again.on == schedule.on).all()
     assert again.speed.tobytes() == schedule.speed.tobytes()
     assert (again.valve_choice == schedule.valve_choice).all()
@@ -43,7 +44,7 @@ GOOD = [f"2026-03-02T{h:02d}:00:00,1,0.9,40" for h in range(4)]
 def read(case: cases.Case, folder: Path, text: str) -> PumpSchedule:
     path = folder / "schedule.csv"
     path.write_text(text)
-    return cases.read_schedule(path, case.problem, case.timeline)
+    return cases.read_schedule(path, case.problem, case.timeline)[1]
 
 
 def test_a_schedule_by_hand_needs_only_what_cannot_be_known(case: cases.Case, tmp_path: Path) -> None:

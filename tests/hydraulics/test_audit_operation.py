@@ -135,3 +135,18 @@ def test_pumps_running_before_do_not_start_in_the_first_step() -> None:
     (violation,) = found("simultaneous starts", "1111", "1111", max_simultaneous_starts=1)
     assert violation.at_s == 0
     assert not found("simultaneous starts", "1111", "1111", max_simultaneous_starts=1, count_starts="periodic")
+
+
+def test_starts_of_all_pumps_together_are_limited_in_each_day() -> None:
+    assert not found("starts", "010100", "001001", max_starts_total=4)
+    (violation,) = found("starts", "010100", "001001", max_starts_total=3)
+    assert (violation.element, violation.at_s, violation.amount) == ("all pumps", None, 1)
+    assert violation.text == "all pumps together start 4 times, allowed are 3"
+    day = np.array([0, 0, 0, 1, 1, 1])
+    assert not found("starts", "010100", "001001", day=day, max_starts_total=2)
+    (violation,) = found("starts", "010100", "001001", day=day, max_starts_total=2, starts_made=np.array([1, 0]))
+    assert violation.text == "all pumps together start 3 times, 1 of them before the plan, allowed are 2, in the day from 2026-03-02 00:00 to 03:00 UTC"
+
+
+def test_too_many_starts_of_all_pumps_before_the_plan_are_no_fault_of_a_plan_that_adds_none() -> None:
+    assert not found("starts", "000000", "111111", max_starts_total=2, starts_made=np.array([3, 3]), initial_on=np.array([False, True]))

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from tests.schedule.small_networks import Small
 
+from levada.domain.pumping import PumpSchedule
 from levada.hydraulics.operation import operation_violations, short_runs
 from levada.schedule.assignment import Fits, assign, to_pumps
 from levada.schedule.duties import Duties
+from levada.schedule.mend import mend
 from levada.schedule.plant import Plant
 
 PUMPS = 3
@@ -161,3 +163,36 @@ def test_pumps_that_have_run_less_run_more_and_the_previous_plan_is_kept_where_i
     kept = to_pumps(Plant(replace(problem, run_hours_h=None, previous_on=plan)), counts, counts.astype(float))
     assert kept.on[3:5, 1].all()
     assert kept.starts("window", problem.initial_on).sum() == 2
+
+
+@pytest.mark.parametrize("count_starts", ["window", "periodic"])
+def test_counts_fit_exactly_where_some_assignment_starts_no_more_than_all_pumps_together_may(count_starts: str) -> None:
+    rng = np.random.default_rng(5)
+    fitting = 0
+    for _ in range(60):
+        day = np.array([0, 0, 1, 1]) if count_starts == "window" and rng.random() < 0.5 else None
+        problem = Small(pumps=3, identical=False).problem(
+            n=4, count_starts=count_starts, max_starts=rng.integers(1, 3, 3), max_starts_total=int(rng.integers(0, 4)), day=day, initial_on=rng.random(3) < 0.5,
+            starts_made=rng.integers(0, 2, 3), available=rng.random((4, 3)) < 0.9,
+        )  # fmt: skip
+        plant = Plant(problem)
+        counts = np.minimum(rng.integers(0, 3, (4, 2)), plant.available)
+        by_step = [
+            [on for on in product((False, True), repeat=3) if all(sum(on[j] for j in c.pumps) == counts[k, i] for i, c in enumerate(plant.classes)) and not (np.array(on) & ~problem.available[k]).any()]
+            for k in range(4)
+        ]
+        possible = any(not operation_violations(problem, PumpSchedule(on=np.array(on), speed=np.array(on, float))) for on in product(*by_step))
+        assert Fits(plant)(counts) == possible
+        fitting += possible
+        schedule = to_pumps(plant, counts, np.ones((4, 2)))
+        assert bool(operation_violations(problem, schedule)) != possible
+    assert 5 < fitting < 55
+
+
+def test_a_schedule_that_starts_too_often_in_all_is_mended() -> None:
+    problem = Small(identical=False).problem(n=12, prices=[0.1, 0.3] * 6, max_starts_total=2, max_starts=np.full(2, 12))
+    plant = Plant(problem)
+    fits = Fits(plant)
+    counts = np.stack([np.arange(12) % 2, np.arange(12) // 2 % 2], axis=1).astype(np.int64)
+    assert not fits(counts)
+    assert fits(mend(plant, fits, counts.copy()))

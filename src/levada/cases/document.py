@@ -169,13 +169,16 @@ class CaseDocument(Part):
     horizon: Annotated[Duration | None, Field(description="Length of the plan, such as `24h`")] = None
     step: Annotated[Duration | None, Field(description="Length of a step; `60min` when absent. Whole minutes")] = None
     steps: Annotated[list[Annotated[tuple[Duration, Annotated[int, Field(ge=1, le=5000)]], Field(strict=False)]] | None, Field(min_length=1, max_length=200, description='Uneven steps, instead of `step` and `horizon`: [["15min", 16], ["60min", 20]]')] = None
-    hydraulic_step: Annotated[Duration | None, Field(description="EPANET's hydraulic time step; divides every step. When absent the longest that divides all steps and the INP's own")] = None
+    hydraulic_step: Annotated[Duration | None, Field(description="EPANET's hydraulic time step: solves are at the beginning of each step and so often after it. When absent the longest that divides all steps and the INP's own")] = None
+    also_hydraulic_steps: Annotated[list[Duration], Field(max_length=5, description="Hydraulic steps at which the limits must hold too, such as `10min`; costs are those at `hydraulic_step`. Goes with `switch_resolution`")] = Field(default_factory=list)
+    switch_resolution: Annotated[Duration | None, Field(description="Pumps may be switched within steps too, at multiples of this from the start; whole minutes that divide every step. When absent at the beginning of a step only")] = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")] = "EUR"
     days: Annotated[
         Literal["calendar", "start", "horizon"] | None,
         Field(description="What a day is for limits per day: `calendar`, from midnight to midnight on the case's clock; `start`, each 24 h from the start; `horizon`, all of it. `calendar` when absent, `horizon` where starts are counted periodically"),
     ] = None
     count_starts: Annotated[Literal["window", "periodic"], Field(description="`window`: the first step follows `on_before`; `periodic`: it follows the last one")] = "window"
+    max_starts_total: Annotated[int | None, Field(ge=0, le=100_000, description="Most starts of all pumps together in a day (see `days`); no limit when absent")] = None
     max_simultaneous_starts: Annotated[int | None, Field(ge=1, description="Most pumps that start in one step; no limit when absent")] = None
     max_power_kw: Annotated[float | None, Field(gt=0, description="Electric power of all pumps together, kW; no limit when absent")] = None
     tariff: Annotated[Tariff, Field(description="Price of energy, per kWh")]
@@ -197,6 +200,8 @@ class CaseDocument(Part):
     def _has_one_horizon(self) -> Self:
         if (self.horizon is None) == (self.steps is None):
             raise ValueError('needs `horizon` (with `step`), such as horizon = "24h", or a list `steps`, and not both')
+        if self.also_hydraulic_steps and self.switch_resolution is None:
+            raise ValueError("`also_hydraulic_steps` goes with `switch_resolution` only: searches on steps do not heed it")
         if self.steps is not None and self.step is not None:
             raise ValueError("`step` goes with `horizon`; `steps` says the lengths itself")
         return self

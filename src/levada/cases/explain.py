@@ -18,6 +18,6 @@ def reasons_of(case: Case, path: Path) -> list[Reason]:
     """In the order of time. Raises FileError and RowError for a file that is neither, or of another case."""
     if path.suffix.lower() == ".json":
         return read_plan(case, path).reasons
-    schedule = read_schedule(path, case.problem, case.timeline)
-    times = case.problem.steps.times
-    return [Reason(pump=r.pump, time=from_np(times[r.step]), action=r.action, text=r.text, figures=r.figures) for r in explain_schedule(case.problem, schedule)]
+    problem, schedule = read_schedule(path, case.problem, case.timeline)
+    times = problem.steps.times
+    return [Reason(pump=r.pump, time=from_np(times[r.step]), action=r.action, text=r.text, figures=r.figures) for r in explain_schedule(problem, schedule)]

@@ -176,12 +176,15 @@ class _Loader:
                 min_off_s=pumps.min_off_s,
                 held_s=pumps.held_s,
                 forced_on=pumps.forced_on,
+                max_starts_total=document.max_starts_total,
                 max_simultaneous_starts=document.max_simultaneous_starts,
                 wear_cost_per_start=pumps.wear_cost_per_start,
                 run_hours_h=pumps.run_hours_h,
                 previous_on=None if previous is None else previous.on,
                 deviation_cost_per_h=deviation,
                 scenarios=None if scenarios is None or document.scenarios is None else Scenarios(demand_m3_per_s=scenarios, share=document.scenarios.share),
+                also_hydraulic_steps_s=tuple(document.also_hydraulic_steps),
+                switch_resolution_s=self._switch_resolution_s(),
                 relax_order=RELAX_ORDER if document.relax_order is None else tuple(document.relax_order),
             )
         except ProblemError as e:
@@ -222,8 +225,14 @@ class _Loader:
         given, durations = self.document.hydraulic_step, self.timeline.steps.durations_s
         if given is None:
             return math.gcd(self.times.hydraulic_step_s, *durations)
-        if given <= 0 or any(d % given for d in durations):
-            raise self.text.fault("hydraulic_step", f"{given} s does not divide every step ({', '.join(f'{d} s' for d in sorted(set(durations)))})")
+        if given <= 0:
+            raise self.text.fault("hydraulic_step", f"{given} s is not above 0")
+        return given
+
+    def _switch_resolution_s(self) -> int | None:
+        given, durations = self.document.switch_resolution, self.timeline.steps.durations_s
+        if given is not None and (given <= 0 or given % 60 or any(d % given for d in durations)):
+            raise self.text.fault("switch_resolution", f"{given} s is not whole minutes that divide every step ({', '.join(f'{d} s' for d in sorted(set(durations)))})")
         return given
 
     def _day(self) -> Ints | None:

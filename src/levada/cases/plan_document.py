@@ -13,7 +13,7 @@ from levada.cases.case_file import read_bytes
 from levada.cases.load import Case
 from levada.domain.errors import FileError
 from levada.domain.plan import AuditReport, BillReport, Certificate, PumpPlan, Reason, ValvePlan, ViolationReport
-from levada.domain.pumping import Audit, PumpSchedule, Violation
+from levada.domain.pumping import Audit, PumpingProblem, PumpSchedule, Violation
 from levada.domain.series import Floats
 from levada.domain.time import from_np
 from levada.schedule import Solution
@@ -104,7 +104,7 @@ def audit_report(case: Case, audit: Audit) -> AuditReport:
 
 def plan_document(case: Case, solution: Solution, audit: Audit, *, stopped: bool) -> PlanDocument:
     """All of a plan in one document."""
-    problem, found, schedule = case.problem, audit.trajectory, solution.schedule
+    problem, found, schedule = solution.problem, audit.trajectory, solution.schedule
     network, steps = problem.network, problem.steps
     starts = [from_np(t) for t in steps.times]
     return PlanDocument(
@@ -116,7 +116,7 @@ def plan_document(case: Case, solution: Solution, audit: Audit, *, stopped: bool
         ends_at=steps.window.end,
         step_starts=starts,
         step_seconds=list(steps.durations_s),
-        pumps=_pumps(case, schedule, audit),
+        pumps=_pumps(problem, schedule, audit),
         price_per_kwh={p.name: problem.price_per_kwh[:, j].tolist() for j, p in enumerate(network.pumps)},
         tanks=[
             TankCourse(
@@ -145,8 +145,8 @@ def plan_document(case: Case, solution: Solution, audit: Audit, *, stopped: bool
     )  # fmt: skip
 
 
-def _pumps(case: Case, schedule: PumpSchedule, audit: Audit) -> list[PumpPlan]:
-    problem, found = case.problem, audit.trajectory
+def _pumps(problem: PumpingProblem, schedule: PumpSchedule, audit: Audit) -> list[PumpPlan]:
+    found = audit.trajectory
     starts = schedule.starts(problem.count_starts, problem.initial_on)
     return [
         PumpPlan(
@@ -175,6 +175,9 @@ def read_plan(case: Case, path: Path) -> PlanDocument:
     except ValidationError as e:
         first = e.errors(include_url=False)[0]
         raise FileError(file=str(path), problem=f"is no plan: {'.'.join(str(x) for x in first['loc']) or 'the file'}: {first['msg']}", remedy="give the plan.json that `levada schedule` wrote") from None
-    if document.network_sha256 != case.problem.network.sha256 or document.step_starts != [from_np(t) for t in case.problem.steps.times]:
+    steps = case.problem.steps
+    starts, own = document.step_starts, [from_np(t) for t in steps.times]
+    fits = starts == own if case.problem.switch_resolution_s is None else set(own) <= set(starts) and document.ends_at == steps.window.end
+    if document.network_sha256 != case.problem.network.sha256 or not fits:
         raise FileError(file=str(path), problem="is of another network or horizon than the case", remedy="make a plan of this case with `levada schedule`")
     return document

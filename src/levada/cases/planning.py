@@ -15,7 +15,7 @@ from levada.cases.plot import plot
 from levada.cases.schedule_csv import write_schedule
 from levada.cases.summary import summary
 from levada.domain.errors import FileError
-from levada.domain.pumping import Audit
+from levada.domain.pumping import Audit, PumpingProblem
 from levada.domain.time import from_np, isoformat_z
 from levada.hydraulics.audit import audit
 from levada.schedule import Solution, solve
@@ -54,9 +54,9 @@ class CasePlan:
     def files(self) -> dict[str, str]:
         """schedule.csv, plan.json, trajectory.csv and plot.svg: name -> text."""
         return {
-            "schedule.csv": write_schedule(self.case.problem, self.solution.schedule),
+            "schedule.csv": write_schedule(self.solution.problem, self.solution.schedule),
             "plan.json": self.document.model_dump_json(indent=1) + "\n",
-            "trajectory.csv": _trajectory_csv(self.case, self.document),
+            "trajectory.csv": _trajectory_csv(self.solution.problem, self.document),
             "plot.svg": self.svg(),
         }
 
@@ -88,11 +88,11 @@ def plan(case: Case, *, progress: Callable[[Progress], bool] | None = None) -> C
         return not stopped
 
     solution = solve(case.problem, work=case.work, progress=watched, start=case.previous)
-    verdict = audit(case.problem, solution.schedule)
+    verdict = audit(solution.problem, solution.schedule)
     return CasePlan(case=case, solution=solution, audit=verdict, document=plan_document(case, solution, verdict, stopped=stopped))
 
 
-def _trajectory_csv(case: Case, document: PlanDocument) -> str:
+def _trajectory_csv(problem: PumpingProblem, document: PlanDocument) -> str:
     """Levels at each step's start (the last row at the horizon's end); flows, power and pressures over the step."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -100,7 +100,7 @@ def _trajectory_csv(case: Case, document: PlanDocument) -> str:
         "time", *(f"{t.name}.level_m" for t in document.tanks), *(f"{p.name}.{w}" for p in document.pumps for w in ("flow_m3_per_s", "power_w")),
         *(f"{x.node}.pressure_m" for x in document.pressures), *(f"{s.reservoir}.volume_m3" for s in document.sources), "demand_m3_per_s",
     ])  # fmt: skip
-    for k, edge in enumerate(case.problem.steps.edges):
+    for k, edge in enumerate(problem.steps.edges):
         row: list[object] = [isoformat_z(from_np(edge)), *(t.level_m[k] for t in document.tanks)]
         if k < len(document.step_seconds):
             row += [v for p in document.pumps for v in (p.flow_m3_per_s[k], p.power_w[k])]

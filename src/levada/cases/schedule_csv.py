@@ -12,6 +12,7 @@ import csv
 import io
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -46,14 +47,17 @@ def write_schedule(problem: PumpingProblem, schedule: PumpSchedule) -> str:
     return out.getvalue()
 
 
-def read_schedule(path: Path, problem: PumpingProblem, timeline: Timeline) -> PumpSchedule:
-    """Read a schedule for the case's own steps. Raises FileError and RowError for what does not fit them.
+def read_schedule(path: Path, problem: PumpingProblem, timeline: Timeline) -> tuple[PumpingProblem, PumpSchedule]:
+    """Read a schedule for the case's own steps: the problem and the schedule. Where pumps may be switched within steps, rows may begin at any multiple of
+    the resolution and hold until the next one; the problem is then that on the steps that edges and rows make. Raises FileError and RowError for what does not fit.
 
     Speeds out of a pump's range and pumps that must not run are read as they are: they are the audit's to judge.
     """
     rows = read_rows(path)
     _has_time(rows)
     times, n = time_of(rows, timeline), len(problem.steps)
+    if problem.switch_resolution_s is not None:
+        return _on_instants(rows, times, problem, problem.switch_resolution_s)
     if len(times) != n:
         raise FileError(file=str(path), problem=f"has {len(times)} rows, the case has {n} steps", remedy="give one row per step of the case")
     for (line, cells), found, wanted in zip(rows.rows, times, problem.steps.times, strict=True):
@@ -63,7 +67,26 @@ def read_schedule(path: Path, problem: PumpingProblem, timeline: Timeline) -> Pu
         for (line, text), wanted_s in zip(rows.column("step_s"), problem.steps.durations_s, strict=True):
             if text != str(wanted_s):
                 raise rows.fault(line, "step_s", text, f"{wanted_s}, the length of the case's step")
-    return _schedule(rows, problem.network, problem.valves, problem.max_speed, problem.min_speed)
+    return problem, _schedule(rows, problem.network, problem.valves, problem.max_speed, problem.min_speed)
+
+
+def _on_instants(rows: Rows, times: list[datetime], problem: PumpingProblem, resolution_s: int) -> tuple[PumpingProblem, PumpSchedule]:
+    start, end_s = problem.steps.start, int(problem.steps.offsets_s[-1])
+    begins = [(t - start).total_seconds() for t in times]
+    place = rows.header.index("time")
+    for (line, cells), at_s, before in zip(rows.rows, begins, [-1.0, *begins[:-1]], strict=True):
+        if before < 0 and at_s:
+            raise rows.fault(line, "time", cells[place], f"{isoformat_z(start)}, the start of the case")
+        if at_s <= before or at_s >= end_s or at_s % resolution_s:
+            raise rows.fault(line, "time", cells[place], f"a time after the row before, before the case's end, a multiple of {resolution_s} s from its start")
+    if "step_s" in rows.header:
+        for (line, text), at_s, until_s in zip(rows.column("step_s"), begins, [*begins[1:], float(end_s)], strict=True):
+            if text != str(int(until_s - at_s)):
+                raise rows.fault(line, "step_s", text, f"{int(until_s - at_s)}, the seconds until the next row")
+    found = _schedule(rows, problem.network, problem.valves, problem.max_speed, problem.min_speed)
+    on_steps = problem.on_steps(np.array(begins, np.int64))
+    row = np.searchsorted(np.array(begins), on_steps.steps.offsets_s[:-1], side="right") - 1
+    return on_steps, PumpSchedule(on=found.on[row], speed=found.speed[row], valve_choice=found.valve_choice[row] if problem.valves else found.valve_choice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -98,7 +98,7 @@ def bill_of(problem: PumpingProblem, schedule: PumpSchedule, power_w: Floats, so
     peak, charge = np.zeros(len(meters)), np.zeros(len(meters))
     co2_kg = 0.0
     for i, m in enumerate(meters):
-        drawn = power_kw[:, m.pumps].sum(axis=1) - m.own_power_kw
+        drawn = _by_interval(problem, power_kw[:, m.pumps].sum(axis=1)) - m.own_power_kw
         grid, export = np.maximum(drawn, 0.0), np.maximum(-drawn, 0.0)
         energy[:, i] = (grid * m.price_per_kwh - export * m.export_price_per_kwh) * hours
         peak[i] = grid.max(initial=0.0)
@@ -130,6 +130,15 @@ def bill_of(problem: PumpingProblem, schedule: PumpSchedule, power_w: Floats, so
     )
 
 
+def _by_interval(problem: PumpingProblem, power_kw: Floats) -> Floats:
+    """Power (n,) by its means over the intervals of problem.metered."""
+    if problem.metered is None:
+        return power_kw
+    hours = problem.steps.hours
+    mean: Floats = np.bincount(problem.metered, power_kw * hours) / np.bincount(problem.metered, hours)
+    return mean[problem.metered]
+
+
 class StepCosts:
     """The part of the bill that each step causes by itself: energy, emissions and water, for many rows at once.
 
@@ -143,12 +152,13 @@ class StepCosts:
         self._price = [m.price_per_kwh + extra for m in self._meters]
         self._water = [(i, s.cost_per_m3) for i, s in enumerate(problem.sources) if s.cost_per_m3 is not None]
 
-    def of(self, step: NDArray[np.int64], power_w: Floats, source_m3: Floats) -> Floats:
-        """Costs (N,) of rows with mean power (N, pumps) and water drawn (N, sources) in `step` (N,)."""
+    def of(self, step: NDArray[np.int64], power_w: Floats, source_m3: Floats, hours: Floats | None = None) -> Floats:
+        """Costs (N,) of rows with mean power (N, pumps) and water drawn (N, sources) in `step` (N,), whole or `hours` (N,) of each."""
         cost = np.zeros(len(step))
+        lasts = self._hours[step] if hours is None else hours
         for m, price in zip(self._meters, self._price, strict=True):
             drawn = power_w[:, m.pumps].sum(axis=1) / 1000.0 - m.own_power_kw[step]
-            cost += (np.maximum(drawn, 0.0) * price[step] - np.maximum(-drawn, 0.0) * m.export_price_per_kwh[step]) * self._hours[step]
+            cost += (np.maximum(drawn, 0.0) * price[step] - np.maximum(-drawn, 0.0) * m.export_price_per_kwh[step]) * lasts
         for i, price in self._water:
             cost += np.maximum(source_m3[:, i], 0.0) * price[step]
         return cost

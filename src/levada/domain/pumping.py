@@ -7,8 +7,8 @@ Index conventions: n steps, n + 1 instants; pumps, tanks and junctions in the ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ __all__ = ["Audit", "Bools", "Ints", "PumpSchedule", "PumpingProblem", "Trajecto
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
+_T = TypeVar("_T", bound=np.generic)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +46,7 @@ class PumpingProblem:
     | min_speed, max_speed | (pumps,) | relative speed; equal for a fixed-speed pump |
     | available | (n, pumps) | false where a pump must not run |
     | max_power_kw | - | electric power of all pumps together, or None |
-    | hydraulic_step_s | - | EPANET's hydraulic time step; divides every step |
+    | hydraulic_step_s | - | EPANET's hydraulic time step: solves are at the beginning of each step and so often after it |
 
     What follows may be left out; None or empty means that there is none.
 
@@ -66,12 +67,16 @@ class PumpingProblem:
     | min_on_s, min_off_s | (pumps,) | least time that a pump stays on, off; a run or pause cut by the end of the horizon (of the period, where starts are counted periodically, it goes on at its beginning) may be short |
     | held_s | (pumps,) | how long each pump has been in its initial state; without it long enough |
     | forced_on | (n, pumps) | true where a pump must run |
+    | max_starts_total | - | most starts of all pumps together, in a day |
     | max_simultaneous_starts | - | most pumps that start in one step |
     | wear_cost_per_start | (pumps,) | cost of a start |
     | run_hours_h | (pumps,) | hours run so far: pumps that can be swapped are chosen so that these come together |
     | previous_on | (n, pumps) | the plan followed until now |
     | deviation_cost_per_h | (n, pumps) | cost of an hour in which a pump is not as in previous_on; 0 where there was no plan |
     | scenarios | - | see Scenarios |
+    | also_hydraulic_steps_s | - | hydraulic steps at which the limits hold too, while costs are those at hydraulic_step_s: what a long step gains by its error is no gain. The search on switch instants heeds them, those on steps do not |
+    | switch_resolution_s | - | pumps may be switched within steps too, at multiples of so many seconds from the start; divides every step. None: at the steps' edges only. See `on_steps` |
+    | metered | (n,) | number of the interval that each step belongs to, from 0 and rising: power is billed by its mean over an interval, which is each step where there is none. Prices, own power and emissions are the same throughout an interval |
     | relax_order | - | kinds of limits, those that give way first named first; kinds not named give way after all that are |
     """
 
@@ -111,12 +116,16 @@ class PumpingProblem:
     min_off_s: Floats | None = None
     held_s: Floats | None = None
     forced_on: Bools | None = None
+    max_starts_total: int | None = None
     max_simultaneous_starts: int | None = None
     wear_cost_per_start: Floats | None = None
     run_hours_h: Floats | None = None
     previous_on: Bools | None = None
     deviation_cost_per_h: Floats | None = None
     scenarios: Scenarios | None = None
+    also_hydraulic_steps_s: tuple[int, ...] = ()
+    switch_resolution_s: int | None = None
+    metered: Ints | None = None
     relax_order: tuple[str, ...] = RELAX_ORDER
 
     def __post_init__(self) -> None:
@@ -138,8 +147,10 @@ class PumpingProblem:
                 raise ProblemError("min_level_m", f"tank {tank.name}: {self.min_level_m[i]} m is not below max_level_m {self.max_level_m[i]} m")
             if self.end_level_m[i] > self.max_level_m[i]:
                 raise ProblemError("end_level_m", f"tank {tank.name}: {self.end_level_m[i]} m is above max_level_m {self.max_level_m[i]} m")
-        if any(d % self.hydraulic_step_s for d in self.steps.durations_s):
-            raise ProblemError("hydraulic_step_s", f"{self.hydraulic_step_s} s does not divide every step")
+        for name, hydraulic_steps in (("hydraulic_step_s", (self.hydraulic_step_s,)), ("also_hydraulic_steps_s", self.also_hydraulic_steps_s)):
+            for step_s in hydraulic_steps:
+                if step_s <= 0:
+                    raise ProblemError(name, f"{step_s} s is not above 0")
         if (self.min_speed > self.max_speed).any():
             raise ProblemError("min_speed", "is above max_speed for some pump")
         nodes = set(self.network.junction_index) | set(self.network.tank_index)
@@ -155,7 +166,7 @@ class PumpingProblem:
             "reserve_level_m": (n, tanks), "ceiling_level_m": (n, tanks), "end_level_max_m": (tanks,), "stored_value_per_m3": (tanks,),
             "co2_kg_per_kwh": (n,), "day": (n,), "starts_made": (pumps,), "min_on_s": (pumps,), "min_off_s": (pumps,), "held_s": (pumps,),
             "forced_on": (n, pumps), "wear_cost_per_start": (pumps,), "run_hours_h": (pumps,), "previous_on": (n, pumps),
-            "deviation_cost_per_h": (n, pumps),
+            "deviation_cost_per_h": (n, pumps), "metered": (n,),
         }  # fmt: skip
         for name, shape in shapes.items():
             value = getattr(self, name)
@@ -178,6 +189,12 @@ class PumpingProblem:
             raise ProblemError("count_starts", "starts can be counted periodically over one day only")
         if self.deviation_cost_per_h is not None and self.previous_on is None:
             raise ProblemError("deviation_cost_per_h", "needs previous_on")
+        if self.metered is not None and (self.metered[0] != 0 or not np.isin(np.diff(self.metered), (0, 1)).all()):
+            raise ProblemError("metered", "must begin with 0 and rise by 1")
+        if self.switch_resolution_s is not None and (self.switch_resolution_s <= 0 or any(d % self.switch_resolution_s for d in self.steps.durations_s)):
+            raise ProblemError("switch_resolution_s", f"{self.switch_resolution_s} s does not divide every step")
+        if self.max_starts_total is not None and self.max_starts_total < 0:
+            raise ProblemError("max_starts_total", "is negative")
         if self.max_simultaneous_starts is not None and self.max_simultaneous_starts < 1:
             raise ProblemError("max_simultaneous_starts", "must be at least 1, or absent for no limit")
         if (self.co2_price_per_kg or self.max_co2_kg is not None) and self.co2_kg_per_kwh is None:
@@ -193,6 +210,41 @@ class PumpingProblem:
         self._check_meters(n)
         self._check_sources(n)
         self._check_valves()
+
+    def at_other_hydraulic_steps(self) -> tuple[PumpingProblem, ...]:
+        """The same problem at each of also_hydraulic_steps_s alone."""
+        return tuple(replace(self, hydraulic_step_s=step_s, also_hydraulic_steps_s=()) for step_s in self.also_hydraulic_steps_s)
+
+    def on_steps(self, instants_s: NDArray[np.int64]) -> PumpingProblem:
+        """The same problem on the steps that its own edges and `instants_s` (seconds from the start, within the horizon) make together: what holds in a
+        step holds in each part of it, and power is billed by its means over the steps as they were. Pumps are then switched at the edges only."""
+        edges = np.union1d(self.steps.offsets_s, instants_s)
+        if edges[0] < 0 or edges[-1] > self.steps.offsets_s[-1]:
+            raise ValueError("instants lie outside the horizon")
+        of = np.searchsorted(self.steps.offsets_s, edges[:-1], side="right") - 1
+
+        def parts(values: NDArray[_T] | None) -> NDArray[_T] | None:
+            return None if values is None else values[of]
+
+        return replace(
+            self,
+            steps=Steps(self.steps.start, tuple(np.diff(edges).tolist())),
+            demand_m3_per_s=self.demand_m3_per_s[of],
+            price_per_kwh=self.price_per_kwh[of],
+            available=self.available[of],
+            reserve_level_m=parts(self.reserve_level_m),
+            ceiling_level_m=parts(self.ceiling_level_m),
+            meters=tuple(replace(m, own_power_kw=parts(m.own_power_kw), export_price_per_kwh=parts(m.export_price_per_kwh)) for m in self.meters),
+            sources=tuple(replace(s, cost_per_m3=parts(s.cost_per_m3)) for s in self.sources),
+            co2_kg_per_kwh=parts(self.co2_kg_per_kwh),
+            day=parts(self.day),
+            forced_on=parts(self.forced_on),
+            previous_on=parts(self.previous_on),
+            deviation_cost_per_h=parts(self.deviation_cost_per_h),
+            scenarios=None if self.scenarios is None else replace(self.scenarios, demand_m3_per_s=self.scenarios.demand_m3_per_s[:, of]),
+            metered=of if self.metered is None else self.metered[of],
+            switch_resolution_s=None,
+        )
 
     def _check_meters(self, n: int) -> None:
         metered: set[str] = set()

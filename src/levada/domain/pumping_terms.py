@@ -16,7 +16,7 @@ LIMITS: dict[str, str] = {
     "end level": "a tank's level at the end, at least or within its band",
     "co2": "emissions over the horizon",
     "simultaneous starts": "pumps that start in one step",
-    "starts": "starts of a pump in a day",
+    "starts": "starts of a pump, or of all together, in a day",
     "off time": "a pump's least time off",
     "on time": "a pump's least time on",
     "power": "electric power of a meter, or of all pumps",
@@ -38,7 +38,7 @@ RELAX_ORDER: tuple[str, ...] = tuple(name for name in LIMITS if name != "availab
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Meter:
-    """Pumps that are billed together. Power is the mean over a planning step, drawn from the grid after the site's own power.
+    """Pumps that are billed together. Power is the mean over a planning step (see PumpingProblem.metered), drawn from the grid after the site's own power.
 
     | field | meaning |
     |---|---|

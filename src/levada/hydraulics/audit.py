@@ -2,7 +2,7 @@
 
 The rules, of which the first five reproduce the published verdicts on published schedules:
 
-1. Solves are at each hydraulic step, and in between whenever a tank reaches its minimum or maximum (EPANET's tank events, to the second).
+1. Solves are at the beginning of each step and each hydraulic step after it, so at each switch; and in between whenever a tank reaches its minimum or maximum (EPANET's tank events, to the second).
 2. Tanks get limits in EPANET so wide that it never closes a link of theirs in silence. *Saturation* is a violation: a
    tank at or above its maximum that still fills at a solve, or at or below its minimum that still drains. Reaching a limit is not.
 3. A tank that may stand full keeps its maximum in EPANET, which then shuts its inlet.
@@ -12,7 +12,8 @@ The rules, of which the first five reproduce the published verdicts on published
 6. A limit on power is one on what pumps draw: power made on site is not taken off.
 7. A source's volume of a day is the sum over its steps of what is drawn; a step in which more flows back than is drawn counts nothing.
 8. Valves stand from the first instant of a step as chosen for it. A valve that cannot deliver what it is set to is a fault of supply.
-9. In a demand scenario only the tanks are judged, and not their levels at the end.
+9. Limits hold at each of the other hydraulic steps asked for, in a simulation of its own; costs and courses are those of the first.
+10. In a demand scenario only the tanks are judged, and not their levels at the end.
 
 Nothing here is shared with the simulator of the search. Read `audit`, then `Run.solves` in audit_run.py. Limits: audit_operation.py (no
 hydraulics needed), audit_limits.py (at every solve), audit_scenarios.py; how a tank is judged: audit_tank.py; valves: audit_valves.py.
@@ -21,13 +22,14 @@ hydraulics needed), audit_limits.py (at every solve), audit_scenarios.py; how a 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
 from levada.domain.billing import Bill, bill_of
 from levada.domain.pumping import Audit, PumpingProblem, PumpSchedule, Trajectory
 from levada.domain.series import Floats
-from levada.hydraulics.audit_findings import Findings, Moment, days
+from levada.hydraulics.audit_findings import Findings, Moment, days, span
 from levada.hydraulics.audit_limits import SolveLimits, TankLimits
 from levada.hydraulics.audit_operation import judge_operation
 from levada.hydraulics.audit_run import Run
@@ -72,6 +74,9 @@ def audit(problem: PumpingProblem, schedule: PumpSchedule) -> Audit:
     _judge_emissions(problem, bill, findings)
     judge_scenarios(problem, schedule, findings)
     violations = findings.violations()
+    for other in problem.at_other_hydraulic_steps():
+        found = audit(other, schedule).trajectory.violations
+        violations += tuple(replace(v, text=f"{v.text}, at hydraulic steps of {span(other.hydraulic_step_s)}") for v in found if v not in violations)
     trajectory = Trajectory(
         level_m=run.level_m,
         flow_m3_per_s=run.flow_m3_per_s,

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from levada.domain.pumping import Bools, PumpingProblem, PumpSchedule
+from levada.domain.pumping import Bools, Ints, PumpingProblem, PumpSchedule
 from levada.hydraulics.audit_findings import Findings, Moment, days, span
 
 __all__ = ["judge_operation"]
@@ -27,6 +27,7 @@ def judge_operation(problem: PumpingProblem, schedule: PumpSchedule, findings: F
 def _judge_starts(problem: PumpingProblem, started: Bools, findings: Findings) -> None:
     for d, (steps, moment) in enumerate(days(problem)):
         planned = started[steps].sum(axis=0)
+        _judge_starts_of_all(problem, planned, d, moment, findings)
         for p, pump in enumerate(problem.network.pumps):
             made = int(problem.starts_made[p]) if d == 0 and problem.starts_made is not None else 0
             more = int(planned[p]) + made - int(problem.max_starts[p])
@@ -38,6 +39,20 @@ def _judge_starts(problem: PumpingProblem, started: Bools, findings: Findings) -
                     text=f"pump {pump.name} starts {planned[p] + made} times{earlier}, allowed are {problem.max_starts[p]}{counted}"
                     + (", in the day" if moment else ""),
                 )  # fmt: skip
+
+
+def _judge_starts_of_all(problem: PumpingProblem, planned: Ints, d: int, moment: Moment | None, findings: Findings) -> None:
+    """Of all pumps together in day `d`, each pump's own starts (pumps,) being `planned`."""
+    most = problem.max_starts_total
+    if most is None or not planned.any():
+        return
+    earlier = int(problem.starts_made.sum()) if d == 0 and problem.starts_made is not None else 0
+    count = earlier + int(planned.sum())
+    if count > most:
+        findings.observe(
+            "starts", "all pumps", moment=moment, kind=f"day {d}", amount=float(count - most),
+            text=f"all pumps together start {count} times{f', {earlier} of them before the plan' if earlier else ''}, allowed are {most}{', in the day' if moment else ''}",
+        )  # fmt: skip
 
 
 def _judge_simultaneous_starts(problem: PumpingProblem, started: Bools, findings: Findings) -> None:

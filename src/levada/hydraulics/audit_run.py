@@ -149,8 +149,8 @@ class Run:
                 self._read_tanks()
                 if now == edges[step]:
                     self.level_m[step] = [t.level_m for t in self.tanks]
-                until = (now // hydraulic_step + 1) * hydraulic_step
-                wait = min([until - now, *(w for t in self.tanks if (w := t.seconds_to_limit()) > 0)])
+                begun, until = int(edges[step]), int(edges[step + 1])
+                wait = min([hydraulic_step - (now - begun) % hydraulic_step, until - now, *(w for t in self.tanks if (w := t.seconds_to_limit()) > 0)])
                 toolkit.settimeparam(self._ph, toolkit.HYDSTEP, wait)
                 solve = self._read(Moment(at_s=now, until_s=now + wait, step=step, index=index))
                 yield solve

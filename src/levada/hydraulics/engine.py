@@ -140,8 +140,8 @@ class Engine(Protocol):
     def solves_at(self, step: Ints, volume: Floats, speed: Floats, choice: Ints) -> Solves:
         """Solves by row: step (N,), volume (N, tanks), speed (N, pumps; 0 is off), choice of each valve (N, valves)."""
 
-    def steps(self, step: Ints, volume: Floats, speed: Floats, choice: Ints) -> Steps:
-        """Planning steps by row, arguments as in solves_at."""
+    def steps(self, step: Ints, volume: Floats, speed: Floats, choice: Ints, lasts_s: Ints | None = None) -> Steps:
+        """Planning steps by row, arguments as in solves_at; whole, or `lasts_s` (N,) seconds of each: a part of a step, in which pumps stay as they are."""
 
     def run(self, schedule: PumpSchedule) -> Trajectory:
         """Simulate a whole schedule, with its violations in words."""

@@ -212,7 +212,7 @@ def _steps_library() -> ctypes.CDLL:
     if not path.exists():
         raise ImportError(f"{path} is not there: it is compiled when Levada is set up (tools/compile.py, which `make setup` calls)")
     library = ctypes.CDLL(str(path))
-    library.levada_steps.argtypes = [ctypes.POINTER(_Plant), _I, _IP, _DP, _DP, _IP, _DP, _DP, _DP, _DP, _DP, _DP, _DP, _I]
+    library.levada_steps.argtypes = [ctypes.POINTER(_Plant), _I, _IP, _DP, _DP, _IP, _IP, *([_DP] * 7), _I]
     library.levada_steps.restype = _I
     library.levada_solves.argtypes = [ctypes.POINTER(_Plant), _I, _IP, _DP, _DP, _IP, *([_DP] * 8), _IP]
     library.levada_solves.restype = None
@@ -245,13 +245,16 @@ class Stepper:
     def solves(self) -> int:
         return int(self._plant.solves)
 
-    def steps(self, step: Any, volume: Floats, speed: Floats, choice: Any, *, trace: Floats | None = None) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, int]:
-        """Rows of steps.c's levada_steps: after, flow, power, drawn, severity, least pressure, and the records written to `trace`."""
+    def steps(
+        self, step: Any, volume: Floats, speed: Floats, choice: Any, *, lasts_s: Any = None, trace: Floats | None = None
+    ) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, int]:
+        """Rows of steps.c's levada_steps, whole steps or their first `lasts_s` (N,) seconds: after, flow, power, drawn, severity, least pressure, and the records written to `trace`."""
         p, n = self._plant, len(step)
         out = [np.empty((n, width)) for width in (p.tanks, p.pumps, p.pumps, p.sources, KINDS, p.nodes)]
         step, choice, volume, speed = int_array(step), int_array(choice), double_array(volume), double_array(speed)
+        lasts = None if lasts_s is None else int_array(lasts_s)
         records = self._library.levada_steps(
-            ctypes.byref(p), n, _ints(step), _doubles(volume), _doubles(speed), _ints(choice), *(_doubles(o) for o in out),
+            ctypes.byref(p), n, _ints(step), _doubles(volume), _doubles(speed), _ints(choice), None if lasts is None else _ints(lasts), *(_doubles(o) for o in out),
             None if trace is None else _doubles(trace), 0 if trace is None else len(trace),
         )  # fmt: skip
         if records < 0:

@@ -48,6 +48,12 @@ def _starts(problem: PumpingProblem, schedule: PumpSchedule) -> list[Violation]:
                 on_day = f" in the day from {clock(problem, at_s)} UTC" if days[-1] > 0 else ""
                 text = f"pump {pump.name} starts {int(made[j])} times{on_day}, {more} more than the {problem.max_starts[j]} allowed"
                 found.append(Violation(limit="starts", element=pump.name, at_s=at_s if days[-1] > 0 else None, amount=float(more), unit="starts", text=text))
+        total = problem.max_starts_total
+        if total is not None and (over := int(made.sum()) - total) > 0 and started[days == day].any():
+            at_s = int(problem.steps.offsets_s[int(np.argmax(days == day))])
+            on_day = f" in the day from {clock(problem, at_s)} UTC" if days[-1] > 0 else ""
+            text = f"the pumps start {int(made.sum())} times in all{on_day}, {over} more than the {total} allowed"
+            found.append(Violation(limit="starts", element="all pumps", at_s=at_s if days[-1] > 0 else None, amount=float(over), unit="starts", text=text))
     return found
 
 

@@ -3,7 +3,8 @@
 A step is a pure function of the volumes at its start and of what pumps and valves do: every hydraulic solve starts from EPANET's initial
 flows, so results do not depend on what was simulated before. The loop itself is steps.c.
 
-How a step runs. Levels are held over a hydraulic step, as EPANET does. EPANET itself gets limits so wide that it never shuts a tank's
+How a step runs. Solves are at its beginning and each hydraulic step after that, the last part being shorter where the hydraulic step does not divide it;
+levels are held between them, as EPANET does. EPANET itself gets limits so wide that it never shuts a tank's
 link; its tank events are made here, after its own rules (`tanktimestep`, `tanklevels` in hydraul.c): a hydraulic step is cut where a
 tank reaches a limit, in whole seconds, and the hydraulics are solved again; within one second's flow of a limit counts
 as at it. A tank at its maximum that still fills, or at its minimum that still drains, is *saturated*: a violation, and its level is let
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -204,21 +206,23 @@ class Simulator:
         inflow, flow, power, delivers, pressure, port_flow, lowest, source, code = self._stepper.solves_at(step, volume, speed, choice)
         return Solves(inflow, flow, power, delivers > 0, pressure[:, : len(self.floors)], port_flow, lowest, source, code)
 
-    def steps(self, step: Ints, volume: Floats, speed: Floats, choice: Ints) -> Steps:
-        """Planning steps by row, arguments as in solves_at. Many rows are shared with a second EPANET on a thread of its own."""
+    def steps(self, step: Ints, volume: Floats, speed: Floats, choice: Ints, lasts_s: Ints | None = None) -> Steps:
+        """Planning steps by row, arguments as in solves_at, whole or only `lasts_s` (N,) seconds of each. Many rows are shared with a second EPANET on a
+        thread of its own."""
         rows = len(step)
         if rows < _WORTH_SHARING:
-            after, flow, power, drawn, severity, _, _ = self._stepper.steps(step, volume, speed, choice)
+            after, flow, power, drawn, severity, _, _ = self._stepper.steps(step, volume, speed, choice, lasts_s=lasts_s)
         else:
             if self._second is None:
                 self._second = Simulator(self.problem)
             half = rows // 2
             parts = [(e, np.s_[i:j]) for e, i, j in ((self._stepper, 0, half), (self._second._stepper, half, rows))]
             with ThreadPoolExecutor(2) as threads:
-                asked = [threads.submit(e.steps, step[at], volume[at], speed[at], choice[at]) for e, at in parts]
+                asked = [threads.submit(e.steps, step[at], volume[at], speed[at], choice[at], lasts_s=None if lasts_s is None else lasts_s[at]) for e, at in parts]
                 both = [a.result() for a in asked]
             after, flow, power, drawn, severity = (np.concatenate([b[i] for b in both]) for i in range(5))
-        return Steps(after, flow, power, self._costs.of(step, power, drawn), drawn, severity @ self._weights, severity[:, _SUPPLY] == 0.0)
+        hours = None if lasts_s is None else lasts_s / 3600.0
+        return Steps(after, flow, power, self._costs.of(step, power, drawn, hours), drawn, severity @ self._weights, severity[:, _SUPPLY] == 0.0)
 
     def solve(self, step: int, volume: Floats, on: Bools, speed: Floats) -> Solve:
         """One hydraulic solve with the demand of `step` at tank volumes (m3), valves at their first choice. `on`, `speed` (pumps,)."""
@@ -252,6 +256,10 @@ class Simulator:
             findings.extend(self._look_at_levels(k, int(problem.steps.offsets_s[k + 1]), volume[k + 1]))
         level = np.array([self.levels(v) for v in volume])
         bill = bill_of(problem, schedule, power, source, volume[-1] - volume[0])
+        violations = describe(findings, problem, problem.hydraulic_step_s) + operation_violations(problem, schedule) + result_violations(problem, level[-1], source, bill)
+        for other in problem.at_other_hydraulic_steps():
+            found = Simulator(other).run(schedule).violations
+            violations += tuple(replace(v, text=f"{v.text}, at hydraulic steps of {other.hydraulic_step_s / 60:g} min") for v in found if v not in violations)
         return Trajectory(
             level_m=level,
             flow_m3_per_s=flow,
@@ -260,9 +268,7 @@ class Simulator:
             source_m3=source,
             bill=bill,
             energy_kwh=float((power.sum(axis=1) * problem.steps.hours).sum() / 1000.0),
-            violations=describe(findings, problem, problem.hydraulic_step_s)
-            + operation_violations(problem, schedule)
-            + result_violations(problem, level[-1], source, bill),
+            violations=violations,
         )
 
     # --- what is amiss, in detail: the counterpart of `look` in steps.c -----------------------------------------------

@@ -214,18 +214,19 @@ static int advance(const Plant *p, double *volume, const double *inflow, int dt)
     return dt;
 }
 
-/* Run rows. Arrays by row: step, volume (tanks), speed (pumps; 0 is off), choice (valves). Out, by row: volume (tanks), mean flow (pumps) m3/s, mean
+/* Run rows. Arrays by row: step, volume (tanks), speed (pumps; 0 is off), choice (valves); `lasts`, NULL for whole steps, how many seconds of the step are
+   run, its solves counted from their beginning. Out, by row: volume (tanks), mean flow (pumps) m3/s, mean
    power (pumps) W, drawn (sources) m3, severity (KINDS), least pressure (nodes). `trace`, for a single row or NULL, takes a record
    a solve of [t, code, volume, inflow, pressure, link flow, pump flow, power kW, delivers, source]; at most `room` records.
    Returns the number of records. */
-int levada_steps(Plant *p, int rows, const int *step, const double *volume, const double *speed, const int *choice, double *after, double *flow,
-                 double *power, double *drawn, double *severity, double *pressure, double *trace, int room)
+int levada_steps(Plant *p, int rows, const int *step, const double *volume, const double *speed, const int *choice, const int *lasts, double *after,
+                 double *flow, double *power, double *drawn, double *severity, double *pressure, double *trace, int room)
 {
     double space[4096];
     int width = 2 + 2 * p->tanks + p->nodes + p->links + 3 * p->pumps + p->sources, records = 0;
     if (width > 4096) return -1;
     for (int r = 0; r < rows; r++) {
-        int k = step[r], duration = p->duration[k], t = 0;
+        int k = step[r], duration = lasts ? lasts[r] : p->duration[k], t = 0;
         const double *u = speed + (size_t)r * p->pumps;
         double *v = after + (size_t)r * p->tanks, *q = flow + (size_t)r * p->pumps, *w = power + (size_t)r * p->pumps;
         double *d = drawn + (size_t)r * p->sources, *bad = severity + (size_t)r * KINDS, *least = pressure + (size_t)r * p->nodes;

@@ -7,6 +7,8 @@ be) and assignment.py (which of the identical pumps):
 - broad.py, for any plant: surface.py (what EPANET would say), models.py and bound.py (a linear relaxation), verify.py (that against what was simulated),
   search.py and improve.py.
 
+instants.py goes on from the schedules on steps where pumps may be switched within them (switches.py).
+
 certificate.py says what is proved, reasons.py why a pump is switched, rules.py what level switches would do (the lowest rung), progress.py how far it is.
 May import domain and hydraulics. Knows no database, clock, environment or network; uses no randomness but from its seed.
 """

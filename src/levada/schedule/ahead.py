@@ -67,7 +67,7 @@ class Forecast:
         """After step k from states x (N, tanks), configuration (N, components), speeds (N, classes)."""
         plant, problem = self.plant, self.plant.problem
         duration = int(problem.steps.durations_s[k])
-        parts = min(duration // problem.hydraulic_step_s, _MOST_PARTS)
+        parts = min(-(-duration // problem.hydraulic_step_s), _MOST_PARTS)
         h = duration / parts
         steps = np.full(len(x), k)
         classes = len(plant.classes)

@@ -65,6 +65,8 @@ def _may_hold(counts: Ints, duties: Duties) -> bool:
         return False
     for day in range(int(duties.day[-1]) + 1):
         limit = np.maximum(duties.max_starts - (duties.starts_made if day == 0 else 0), 0).sum()
+        if duties.most_in_day is not None:
+            limit = min(limit, duties.most_in_day[day])
         if rises[duties.day == day].sum() > limit:
             return False
     # Pumps started within the least time on are on still; those stopped within the least time off are off.
@@ -99,6 +101,7 @@ class _Assignment:
         self.plan = None if d.previous_on is None else [_bits(row) for row in d.previous_on]
         self.price = None if d.deviation_cost is None else d.deviation_cost.tolist()
         self.most = None if d.most_started is None else d.most_started.tolist()
+        self.in_day = None if d.most_in_day is None else d.most_in_day.tolist()
 
     def _alike(self, before: int) -> list[list[int]]:
         """Pumps that nothing tells apart from now on."""
@@ -228,6 +231,10 @@ class _Assignment:
                         amiss += weight_starts * _START
                     else:
                         spent[j] += 1
+            if self.in_day is not None and (over := sum(spent) - self.in_day[self.day[k]]) > 0:
+                if self.strict:
+                    return None
+                amiss += weight_starts * _START * over
             used = tuple(spent)
         if self.has_stays:
             seconds = self.seconds[k]
@@ -318,44 +325,59 @@ class Fits:
         self.plant = plant
         self.duties = [Duties.of(plant.problem, c.pumps) for c in plant.classes]
         self._free = [d.is_free for d in self.duties]
-        self._known: dict[tuple[int, bytes, bytes], Bools | None] = {}
+        self._known: dict[tuple[int, bytes, bytes, bytes], Bools | None] = {}
 
     def __call__(self, counts: Ints) -> bool:
-        if self.plant.problem.max_simultaneous_starts is not None:
+        problem = self.plant.problem
+        if problem.max_simultaneous_starts is not None or problem.max_starts_total is not None:
             return self.assigned(counts) is not None
         return all(free or self.of_class(c, counts[:, c]) is not None for c, free in enumerate(self._free))
 
     def assigned(self, counts: Ints) -> Bools | None:
         """Which pumps run, (n, pumps), or None where the counts do not fit."""
         problem, plant = self.plant.problem, self.plant
-        most = problem.max_simultaneous_starts
+        most, total = problem.max_simultaneous_starts, problem.max_starts_total
         on = np.zeros((plant.n, plant.pumps), bool)
-        left = None
-        if most is not None:
-            before = counts[-1] if problem.count_starts == "periodic" else plant.initial_count
-            rises = np.maximum(np.diff(counts, axis=0, prepend=before[None]), 0)
-            left = most - rises.sum(axis=1)
-            if (left < 0).any():
-                return None
+        before = counts[-1] if problem.count_starts == "periodic" else plant.initial_count
+        rises: Ints = np.maximum(np.diff(counts, axis=0, prepend=before[None]), 0)
+        # What all classes together may still start in each step and each day, beyond what their counts ask for.
+        in_step = None if most is None else most - rises.sum(axis=1)
+        in_day = None if total is None else self._left_in_day(total) - self._by_day(rises.sum(axis=1))
+        if any(left is not None and (left < 0).any() for left in (in_step, in_day)):
+            return None
         for c, cls in enumerate(plant.classes):
             # Each class may start as many pumps as the others leave; a swap takes from what is left.
-            cap = None if left is None else left + rises[:, c]
-            found = self.of_class(c, counts[:, c], cap)
+            step_cap = None if in_step is None else in_step + rises[:, c]
+            day_cap = None if in_day is None else in_day + self._by_day(rises[:, c])
+            found = self.of_class(c, counts[:, c], step_cap, day_cap)
             if found is None:
                 return None
-            if cap is not None:
-                before_on = found[-1] if problem.count_starts == "periodic" else self.duties[c].initial_on
-                left = cap - (found & ~np.vstack([before_on, found[:-1]])).sum(axis=1)
+            before_on = found[-1] if problem.count_starts == "periodic" else self.duties[c].initial_on
+            started = (found & ~np.vstack([before_on, found[:-1]])).sum(axis=1)
+            in_step = None if step_cap is None else step_cap - started
+            in_day = None if day_cap is None else day_cap - self._by_day(started)
             on[:, list(cls.pumps)] = found
         return on
 
-    def of_class(self, c: int, counts: Ints, cap: Ints | None = None) -> Bools | None:
-        """Which pumps of class c run (n, pumps of the class) at counts (n,), with at most `cap` (n,) starts in a step; None where they do not fit."""
-        key = (c, counts.tobytes(), b"" if cap is None else cap.tobytes())
+    def _by_day(self, started: Ints) -> Ints:
+        """Starts by step (n,) summed by day (days,)."""
+        return np.bincount(self.duties[0].day, started).astype(np.int64)
+
+    def _left_in_day(self, total: int) -> Ints:
+        """Starts of all pumps together that each day has left, (days,)."""
+        left = np.full(int(self.duties[0].day[-1]) + 1, total, np.int64)
+        left[0] = max(0, total - sum(int(d.starts_made.sum()) for d in self.duties))
+        return left
+
+    def of_class(self, c: int, counts: Ints, step_cap: Ints | None = None, day_cap: Ints | None = None) -> Bools | None:
+        """Which pumps of class c run (n, pumps of the class) at counts (n,), with at most `step_cap` (n,) starts in a step and `day_cap` (days,) in a day;
+        None where they do not fit."""
+        key = (c, counts.tobytes(), b"" if step_cap is None else step_cap.tobytes(), b"" if day_cap is None else day_cap.tobytes())
         if key not in self._known:
             if len(self._known) > 100_000:
                 self._known.clear()
-            self._known[key] = assign(counts, self.duties[c] if cap is None else replace(self.duties[c], most_started=cap))
+            capped = step_cap is not None or day_cap is not None
+            self._known[key] = assign(counts, replace(self.duties[c], most_started=step_cap, most_in_day=day_cap) if capped else self.duties[c])
         return self._known[key]
 
 

@@ -13,7 +13,7 @@ from levada.schedule.assignment import Fits
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.whole import Whole
 
-__all__ = ["Candidate", "Runner", "Trial", "penalty"]
+__all__ = ["Candidate", "Runner", "Trial", "penalty", "penalty_of"]
 
 _ANY, _STEEP = 0.05, 50.0
 """Any violation counts as much severity besides its own; forecasts, which are never quite right, come to that by degrees."""
@@ -40,7 +40,7 @@ class Candidate:
 
     def objective(self, price: float) -> float:
         """Cost with violations priced: each unit of severity, and a twentieth of a unit for there being any at all."""
-        return self.cost + price * (self.severity + (_ANY if self.severity > 0 else 0.0))
+        return self.cost + price * penalty_of(self.severity)
 
     @property
     def trial(self) -> Trial:
@@ -49,6 +49,11 @@ class Candidate:
     @property
     def key(self) -> bytes:
         return self.counts.tobytes() + self.speeds.tobytes() + self.choices.tobytes()
+
+
+def penalty_of(severity: float) -> float:
+    """A severity that EPANET has found, with what there being any counts besides."""
+    return severity + (_ANY if severity > 0 else 0.0)
 
 
 def penalty(severity: Floats) -> Floats:

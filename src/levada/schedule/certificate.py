@@ -27,7 +27,7 @@ def certify(cost: float, feasible: bool, bounds: list[Bound], work: dict[str, in
     work = work | {key: value for b in bounds for key, value in b.work.items()}
     standing = [b for b in bounds if b.value is not None and not (feasible and b.value > cost + 1e-9 * abs(cost))]
     if not standing:
-        why = "; ".join(b.why or "withdrawn, since a simulated schedule undercuts it" for b in bounds) or "the search was stopped before it had one"
+        why = "; ".join(dict.fromkeys(b.why or "withdrawn, since a simulated schedule undercuts it" for b in bounds)) or "the search was stopped before it had one"
         return Certificate(cost=cost, lower_bound=None, gap=None, kind="none", method=f"no bound: {why}", samples=sum(b.samples for b in bounds), work=work)
     best = max(standing, key=lambda b: b.value if b.value is not None else 0.0)
     assert best.value is not None

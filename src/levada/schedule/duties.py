@@ -19,7 +19,8 @@ __all__ = ["Duties"]
 class Duties:
     """What binds and prices the pumps of one class by themselves. n steps; shapes (n, pumps) and (pumps,).
 
-    `most_started` (n,): most starts of this class in each step, or None. `deviation_cost` is per step. `weights` of starts, simultaneous
+    `most_started` (n,): most starts of this class in each step, or None; `most_in_day` (days,): most starts of all its pumps together in each day, those made
+    before not counted, or None. `deviation_cost` is per step. `weights` of starts, simultaneous
     starts, off time, on time: how much each counts where not all can hold.
     """
 
@@ -38,6 +39,7 @@ class Duties:
     previous_on: Bools | None = None
     deviation_cost: Floats | None = None
     most_started: Ints | None = None
+    most_in_day: Ints | None = None
     weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
 
     @staticmethod
@@ -71,7 +73,7 @@ class Duties:
     @property
     def limits_starts(self) -> bool:
         """Whether the limits of starts can bind at all."""
-        return bool((self.max_starts * 2 < len(self.available) + 1 + 2 * self.starts_made).any())
+        return self.most_in_day is not None or bool((self.max_starts * 2 < len(self.available) + 1 + 2 * self.starts_made).any())
 
     @property
     def is_free(self) -> bool:

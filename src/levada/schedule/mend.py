@@ -19,29 +19,21 @@ _WINDOWS = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 24.0)
 
 def mend(plant: Plant, fits: Fits, counts: Ints) -> Ints:
     """Counts (n, classes) like these that fit, or nearly: short pauses are filled and short runs left out, more of them until a class fits
-    by itself, else its count is constant; then starts are put off or brought forward where too many fall together."""
+    by itself, and all of them within the limit on starts of all pumps, else counts are constant; then starts are put off or brought forward where too many fall together."""
     counts = np.clip(counts, plant.forced, plant.available)
     for c in range(len(plant.classes)):
         if fits.of_class(c, counts[:, c]) is None:
             counts[:, c] = _class(plant, fits, c, counts[:, c])
+    if plant.problem.max_starts_total is not None and not fits(counts):
+        counts = _fewer(plant, fits, counts)
     most = plant.problem.max_simultaneous_starts
     return counts if most is None or fits(counts) else _spread(plant, fits, counts, most)
 
 
 def _class(plant: Plant, fits: Fits, c: int, counts: Ints) -> Ints:
-    problem, own = plant.problem, list(plant.classes[c].pumps)
-    seconds = np.asarray(problem.steps.durations_s, np.float64)
-    least_on, least_off = (0.0 if of is None else float(of[own].max()) for of in (problem.min_on_s, problem.min_off_s))
     for hours in _WINDOWS:
         for fill_first in (True, False):
-            found = np.zeros_like(counts)
-            for q in range(1, int(plant.class_size[c]) + 1):
-                on = counts >= q
-                for fill in (fill_first, not fill_first):
-                    least = (least_off if fill else least_on) + hours * 3600.0
-                    on = ~_without_short(~on, seconds, least) if fill else _without_short(on, seconds, least)
-                found += on
-            found = np.clip(found, plant.forced[:, c], plant.available[:, c])
+            found = _smoothed(plant, c, counts, hours, fill_first=fill_first)
             if fits.of_class(c, found) is not None:
                 return found
     for count in (round(float(counts.mean())), int(plant.initial_count[c]), 0, int(plant.class_size[c])):
@@ -49,6 +41,32 @@ def _class(plant: Plant, fits: Fits, c: int, counts: Ints) -> Ints:
         if fits.of_class(c, found) is not None:
             return found
     return counts
+
+
+def _smoothed(plant: Plant, c: int, counts: Ints, hours: float, *, fill_first: bool) -> Ints:
+    """Counts (n,) of a class without runs and pauses that are shorter than their least times and so many hours."""
+    problem, own = plant.problem, list(plant.classes[c].pumps)
+    seconds = np.asarray(problem.steps.durations_s, np.float64)
+    least_on, least_off = (0.0 if of is None else float(of[own].max()) for of in (problem.min_on_s, problem.min_off_s))
+    found = np.zeros_like(counts)
+    for q in range(1, int(plant.class_size[c]) + 1):
+        on = counts >= q
+        for fill in (fill_first, not fill_first):
+            least = (least_off if fill else least_on) + hours * 3600.0
+            on = ~_without_short(~on, seconds, least) if fill else _without_short(on, seconds, least)
+        found += on
+    return np.clip(found, plant.forced[:, c], plant.available[:, c])
+
+
+def _fewer(plant: Plant, fits: Fits, counts: Ints) -> Ints:
+    """Counts (n, classes) that start less: every class smoothed alike until all fit together, else constant."""
+    for hours in _WINDOWS:
+        for fill_first in (True, False):
+            found = np.stack([_smoothed(plant, c, counts[:, c], hours, fill_first=fill_first) for c in range(counts.shape[1])], axis=1)
+            if fits(found):
+                return found
+    constant = np.clip(np.broadcast_to(np.round(counts.mean(axis=0)).astype(np.int64), counts.shape), plant.forced, plant.available)
+    return constant if fits(constant) else counts
 
 
 def _without_short(on: Bools, seconds: Floats, least_s: float) -> Bools:

@@ -160,7 +160,7 @@ def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler
     kinds = max(len(s.counts) for s in surfaces)
     # The work of a step grows with the network and with the solves in it.
     problem = plant.problem
-    solves = max(int(d) // problem.hydraulic_step_s for d in problem.steps.durations_s)
+    solves = max(-(-int(d) // problem.hydraulic_step_s) for d in problem.steps.durations_s)
     share = min(1.0, _LINKS / ((len(problem.network.links) + plant.pumps) * solves))
     a_step = max(int(_STEPS_A_SAMPLE * audit_samples * share) // n, 3 * kinds)
     columns = sum(len(m.surface.counts) * _corner_count(m.surface, m.tanks) for m in models)

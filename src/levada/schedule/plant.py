@@ -66,6 +66,8 @@ class Plant:
         self.class_price: Floats = np.stack([problem.price_per_kwh[:, c.pumps[0]] for c in self.classes], axis=1)
         self.class_size: Ints = np.array([len(c.pumps) for c in self.classes])
         self.class_starts: Ints = np.array([int(problem.max_starts[list(c.pumps)].sum()) for c in self.classes])
+        if problem.max_starts_total is not None:
+            self.class_starts = np.minimum(self.class_starts, problem.max_starts_total)
         self.initial_count: Ints = np.array([int(problem.initial_on[list(c.pumps)].sum()) for c in self.classes])
         self.pumps = len(network.pumps)
         self.first_choice: Ints = np.array([[v.initial for v in problem.valves]], np.int64).reshape(1, len(problem.valves))

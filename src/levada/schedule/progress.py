@@ -33,7 +33,8 @@ class Teller:
     def __call__(self, stage: str, cost: float | None = None, bound: float | None = None) -> bool:
         """Tell; returns whether to go on."""
         self.cost = min(self.cost, np.inf if cost is None else cost)
-        self.bound = max(self.bound, -np.inf if bound is None else bound)
+        if self._plant.problem.switch_resolution_s is None:  # else the schedule may go below: the bounds know switches at steps' edges only
+            self.bound = max(self.bound, -np.inf if bound is None else bound)
         if self.bound > self.cost:
             self.bound = -np.inf  # refuted by the schedule: the certificate says so at the end
         if self._progress is not None and not self.is_stopped:

@@ -110,8 +110,9 @@ def reach(plant: Plant, surfaces: list[Surface], rng: np.random.Generator, point
     h = problem.hydraulic_step_s
     for k in range(plant.n):
         zone = zones[-1]
-        for _ in range(int(problem.steps.durations_s[k]) // h):
-            zone = _forward(plant, surfaces, k, h, zone, limit, rng, points)
+        duration = int(problem.steps.durations_s[k])
+        for at_s in range(0, duration, h):
+            zone = _forward(plant, surfaces, k, min(h, duration - at_s), zone, limit, rng, points)
         zones.append(zone)
     return zones
 

@@ -198,6 +198,11 @@ class _Bars:
         limits = [np.maximum(problem.max_starts - (made if d == 0 else 0), 0) for d in range(int(self.day[-1]) + 1)]
         self.starts: Ints = np.array([[int(limit[list(c.pumps)].sum()) for c in plant.classes] for limit in limits])
         """Most starts by day and class."""
+        most = problem.max_starts_total
+        self.total = None if most is None else np.array([max(0, most - int(made.sum()) * (d == 0)) for d in range(len(self.starts))])
+        """Most starts of all classes together by day."""
+        if self.total is not None:
+            self.starts = np.minimum(self.starts, self.total[:, None])
         self.at_s = problem.steps.offsets_s
         self.least = [
             None if of is None or not of.any() else np.array([float(of[list(c.pumps)].max()) for c in plant.classes]) for of in (problem.min_on_s, problem.min_off_s)
@@ -216,6 +221,8 @@ class _Bars:
             used = np.zeros_like(used)
         spent = used[:, None] + begun
         broken = (np.maximum(spent - self.starts[self.day[k]], 0) * (begun > 0)).sum(axis=2)
+        if self.total is not None:
+            broken += np.maximum(spent.sum(axis=2) - self.total[self.day[k]], 0) * (begun > 0).any(axis=2)
         if plant.problem.max_simultaneous_starts is not None:
             broken += np.maximum(begun.sum(axis=2) - plant.problem.max_simultaneous_starts, 0)
         for sign, least in zip((1, -1), self.least, strict=True):

@@ -18,6 +18,7 @@ from levada.schedule.assignment import Fits, to_pumps
 from levada.schedule.causes import with_causes
 from levada.schedule.certificate import Bound, certify
 from levada.schedule.exact import applies, search_exactly
+from levada.schedule.instants import free_instants
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Work, check
 from levada.schedule.progress import Progress, Teller
@@ -29,12 +30,14 @@ __all__ = ["Solution", "explain_schedule", "solve"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Solution:
-    """The best schedule found. `feasible`: the simulator found no violation; otherwise `relaxations` names and measures each limit that does not hold.
+    """The best schedule found. `problem`: the one asked, on the steps that the schedule stands on: its own, or where pumps may be switched within them
+    (switch_resolution_s) those and the switches' instants together. `feasible`: the simulator found no violation; otherwise `relaxations` names and measures each limit that does not hold.
 
     `trajectory` is the search's own simulation; the audit (levada.hydraulics.audit) is the judge. `water_value_per_m3` (n + 1, tanks): what a cubic
     metre more in each tank is worth at each instant; zeros where it is not known.
     """
 
+    problem: PumpingProblem
     schedule: PumpSchedule
     certificate: Certificate
     trajectory: Trajectory
@@ -65,7 +68,7 @@ def solve(
     teller = Teller(progress, plant)
     if problem.scenarios is None:
         found = _solve_once(plant, work, teller, start)
-        best, bounds, water = found.schedule, found.bounds, found.water
+        best, others, bounds, water = found.schedule, found.others, found.bounds, found.water
     else:
         # The bound of the problem without scenarios stands: they only take schedules away.
         solved: list[_Found] = []
@@ -75,34 +78,63 @@ def solve(
             return solved[-1].schedule
 
         best = solve_with_scenarios(problem, once, engine)
-        bounds, water = solved[0].bounds, solved[0].water
-    trajectory = plant.simulator.run(best)
-    faults = (*with_causes(plant, best, trajectory), *scenario_violations(problem, best, engine))
+        others, bounds, water = [], solved[0].bounds, solved[0].water
+    judged = _judged(plant, best, engine)
+    if problem.switch_resolution_s is not None:
+        asked, freed = free_instants(plant, Fits(plant), [best, *others], _rng(problem, work), work.switch_solves, teller, engine)
+        judged = min(judged, _judged(Plant(asked, engine), freed, engine), key=lambda j: _order(j.trajectory))
+        bounds = [replace(b, value=None, why="pumps may be switched within steps, and it knows switches at their edges only") for b in bounds]
+    trajectory, used = judged.trajectory, judged.plant
+    water = np.stack([np.interp(used.problem.steps.offsets_s, problem.steps.offsets_s, w) for w in water.T], axis=1)
     return Solution(
-        schedule=best,
-        certificate=certify(trajectory.cost, not faults, bounds, {"hydraulic_solves": plant.simulator.solves}),
-        trajectory=replace(trajectory, violations=faults),
-        feasible=not faults,
-        reasons=explain(plant, best, trajectory, water),
-        relaxations=faults,
+        problem=used.problem,
+        schedule=judged.schedule,
+        certificate=certify(trajectory.cost, not trajectory.violations, bounds, {"hydraulic_solves": plant.simulator.solves}),
+        trajectory=trajectory,
+        feasible=not trajectory.violations,
+        reasons=explain(used, judged.schedule, trajectory, water),
+        relaxations=trajectory.violations,
         water_value_per_m3=water / plant.span,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Found:
+class _Judged:
+    """A schedule on the plant whose steps it stands on, and its simulation with all its violations."""
+
+    plant: Plant
     schedule: PumpSchedule
+    trajectory: Trajectory
+
+
+def _judged(plant: Plant, schedule: PumpSchedule, engine: Callable[[PumpingProblem], Engine]) -> _Judged:
+    trajectory = plant.simulator.run(schedule)
+    faults = (*with_causes(plant, schedule, trajectory), *scenario_violations(plant.problem, schedule, engine))
+    return _Judged(plant=plant, schedule=schedule, trajectory=replace(trajectory, violations=faults))
+
+
+def _rng(problem: PumpingProblem, work: Work) -> np.random.Generator:
+    return np.random.default_rng([work.seed, int.from_bytes(hashlib.sha256(problem.network.inp).digest()[:4], "big")])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Found:
+    """The best schedule, and others found beside it."""
+
+    schedule: PumpSchedule
+    others: list[PumpSchedule]
     bounds: list[Bound]
     water: Floats
 
 
 def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | None) -> _Found:
     """Both searches, as far as they are needed. Demand scenarios are left aside."""
-    rng = np.random.default_rng([work.seed, int.from_bytes(hashlib.sha256(plant.problem.network.inp).digest()[:4], "big")])
+    rng = _rng(plant.problem, work)
     fits = Fits(plant)
     known = None if start is None else _classes(plant, start)
     bounds: list[Bound] = []
     best: PumpSchedule | None = None
+    others: list[PumpSchedule] = []
     water = np.zeros((plant.n + 1, plant.tanks))
     if applies(plant):
         exact = search_exactly(plant, rng, fits, work, known, teller)
@@ -115,10 +147,12 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
         found = broad.search(plant, rng, fits, work, known, teller)
         bounds.append(found.bound)
         if best is None or _order(plant.simulator.run(found.schedule)) < _order(plant.simulator.run(best)):
-            best = found.schedule
+            best, others = found.schedule, [] if best is None else [best]
+        else:
+            others = [found.schedule]
         if not water.any():
             water = found.water
-    return _Found(schedule=best if best is not None else broad.rules_within_starts(plant, fits), bounds=bounds, water=water)
+    return _Found(schedule=best if best is not None else broad.rules_within_starts(plant, fits), others=others, bounds=bounds, water=water)
 
 
 def explain_schedule(problem: PumpingProblem, schedule: PumpSchedule, engine: Callable[[PumpingProblem], Engine] = Simulator) -> tuple[SwitchReason, ...]:
@@ -128,8 +162,7 @@ def explain_schedule(problem: PumpingProblem, schedule: PumpSchedule, engine: Ca
     """
     check(problem)
     plant = Plant(problem, engine)
-    rng = np.random.default_rng([0, int.from_bytes(hashlib.sha256(problem.network.inp).digest()[:4], "big")])
-    return explain(plant, schedule, plant.simulator.run(schedule), broad.water_values(plant, rng, Work()))
+    return explain(plant, schedule, plant.simulator.run(schedule), broad.water_values(plant, _rng(problem, Work()), Work()))
 
 
 def _is_proved(bounds: list[Bound], work: Work) -> bool:

@@ -42,17 +42,22 @@ class Starts:
 
     def __init__(self, plant: Plant, joint: JointConfigurations) -> None:
         problem, days = plant.problem, days_of(plant.problem)
+        total = problem.max_starts_total
         limits = plant.class_starts.astype(np.int64)
         longest = int(np.bincount(days).max())
         counted = [i for i in np.argsort(limits, kind="stable").tolist() if limits[i] < (longest + 1) // 2 * plant.class_size[i]]
         while int(np.prod([limits[i] + 1 for i in counted])) > _MOST_USED:
             counted.pop()
         states = list(product(*(range(int(limits[i]) + 1) for i in counted)))
+        if total is not None:
+            states = [s for s in states if sum(s) <= total]
         self.used = len(states)
         place = {s: r for r, s in enumerate(states)}
         made = np.zeros(len(limits), np.int64)
         if problem.starts_made is not None:
             made = np.array([int(np.minimum(problem.starts_made, problem.max_starts)[list(c.pumps)].sum()) for c in plant.classes])
+        if total is not None and made.sum() > total:
+            made = np.minimum(made, total * (np.arange(len(made)) == int(made.argmax())))  # few or none are left; that is no more than a bound needs
         self.first = place[tuple(int(made[i]) for i in counted)]
         rise = np.maximum(joint.counts[None, :, :] - joint.counts[:, None, :], 0)
         allowed = np.ones((len(joint), len(joint)), bool)
