@@ -6,6 +6,7 @@ import numpy as np
 
 from levada.domain.billing import bill_of
 from levada.domain.pumping import PumpingProblem, PumpSchedule
+from levada.domain.series import Floats
 from levada.schedule.bound import Relaxation, relax
 from levada.schedule.broad import learn
 from levada.schedule.models import Models, fit_models
@@ -27,11 +28,16 @@ def relaxed(problem: PumpingProblem, work: Work = LITTLE) -> tuple[Plant, list[M
 
 def random_costs(plant: Plant, tries: int, seed: int = 1) -> list[float]:
     """Costs of random schedules that hold every limit of levels, by the bill."""
+    return [cost for _, cost in random_ways(plant, tries, seed)]
+
+
+def random_ways(plant: Plant, tries: int, seed: int = 1) -> list[tuple[Floats, float]]:
+    """States (n + 1, tanks) and costs of random schedules that hold every limit of levels, by the bill."""
     rng, problem, engine = np.random.default_rng(seed), plant.problem, plant.simulator
     found = []
     for _ in range(tries):
         volume = engine.volumes(problem.initial_level_m)
-        start = volume
+        start, states = volume, [plant.state(volume)]
         counts = np.zeros((plant.n, len(plant.classes)), np.int64)
         on, speed = np.zeros((plant.n, plant.pumps), bool), np.zeros((plant.n, plant.pumps))
         power, source, stay = np.zeros((plant.n, plant.pumps)), np.zeros((plant.n, len(problem.sources))), rng.random()
@@ -44,8 +50,9 @@ def random_costs(plant: Plant, tries: int, seed: int = 1) -> list[float]:
             if result.severity > 0:
                 break
             volume, power[k], source[k] = result.volume, result.power, result.source
+            states.append(plant.state(volume))
         else:
             if (volume >= engine.end_volume - 1e-9).all():
                 schedule = PumpSchedule(on=on, speed=np.where(on, speed, 0.0))
-                found.append(bill_of(problem, schedule, power, source, volume - start).total)
+                found.append((np.array(states), bill_of(problem, schedule, power, source, volume - start).total))
     return found

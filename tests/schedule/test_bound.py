@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.schedule.relaxed import random_costs, relaxed
+from tests.schedule.relaxed import random_costs, random_ways, relaxed
 from tests.schedule.small_networks import Small
 
 from levada.domain.pumping_terms import Meter, Source
+from levada.domain.series import Floats
 from levada.schedule import solve
+from levada.schedule.bound import relax
+from levada.schedule.plant import Plant
+from levada.schedule.problem import Work
+from levada.schedule.reach import Zone
 
 N = 8
 SUN = np.array([0.0, 0, 4, 9, 9, 4, 0, 0])
@@ -56,6 +61,27 @@ def test_no_random_schedule_undercuts_the_relaxation(small: Small, changes: dict
     assert len(costs) > 3, "no schedule holds the limits, so this tests nothing"
     assert relaxation.value is not None
     assert relaxation.value <= min(costs)
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["never full", "may stand full"])
+def test_every_true_schedule_is_a_point_of_the_relaxation(full: bool) -> None:
+    problem = Small(pumps=2, upper=True, demand_l_per_s=11).problem(n=6, may_stand_full=np.full(2, full), end_level_m=np.full(2, 1.0), max_starts=np.full(3, 6))
+    plant, models, _, _ = relaxed(problem, Work(fit_samples=12, audit_samples=1500))
+    ways = random_ways(plant, 60)
+    assert len(ways) >= 4, "no schedule holds the limits, so this tests nothing"
+    assert not full or any((states >= 1 - 1e-9).any() for states, _ in ways), "no tank was ever full"
+    outside = 0
+    for states, cost in ways[:12]:
+        # With all states held to its own, what is left is whether its steps lie on the patches.
+        pinned = relax(plant, models, [_at(plant, x) for x in states])
+        outside += pinned.infeasible
+        assert pinned.infeasible or (pinned.value is not None and 0.8 * cost < pinned.value <= cost)
+    assert outside <= 1
+
+
+def _at(plant: Plant, x: Floats) -> Zone:
+    y = np.concatenate([[0.0], plant.floor_m + plant.rise_m * x])
+    return Zone(y[:, None] - y[None, :] + 1e-6 * (1 - np.eye(len(y))))
 
 
 def test_a_step_that_needs_water_it_cannot_have_makes_the_relaxation_infeasible() -> None:

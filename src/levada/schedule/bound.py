@@ -17,7 +17,8 @@ balance; each share's own end lies within the limits too. The bill (relaxation_t
 linear programme, so its optimum is a lower bound, up to the margins, which are the largest deviations of sampled steps times a safety factor. That
 makes the certificate `sampled`, never `exact`. docs/concepts/bounds.md derives it and says where it is loose.
 
-Start limits enter as the rise of each class's mixed count, which is weak: with tight limits the bound is far below what can be had.
+Start limits (relaxation_starts.py) enter as the rise of each class's mixed count, which is weak, and where they are tight by counts that keep their own states.
+For one tank relaxation_values.py has a tighter bound.
 The duals of the storage balances are the value of water in each tank.
 """
 
@@ -29,11 +30,11 @@ import highspy
 import numpy as np
 
 from levada.domain.series import Floats
-from levada.hydraulics.operation import days_of
 from levada.schedule.linear import Builder, solver
 from levada.schedule.models import Models, balances
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.reach import Zone
+from levada.schedule.relaxation_starts import Columns, limit_starts
 from levada.schedule.relaxation_tariff import Tariff, has_terms
 
 __all__ = ["Relaxation", "relax"]
@@ -81,7 +82,7 @@ def relax(plant: Plant, models: list[Models], zones: list[Zone]) -> Relaxation:
             b.put(rows[:, None], states[k + 1][None, :], sums)
             b.put(rows[:, None], states[k][None, :], -sums)
     tariff = Tariff(plant, b, of)
-    columns: list[list[list[tuple[Ints, int]]]] = [[[] for _ in range(n)] for _ in models]
+    columns: list[list[list[Columns]]] = [[[] for _ in range(n)] for _ in models]
     for k in range(n):
         pieces = range(max(len(models[0].pieces[k]), 1))
         mass = [b.add_columns(np.zeros(1)) for _ in pieces]
@@ -108,8 +109,7 @@ def relax(plant: Plant, models: list[Models], zones: list[Zone]) -> Relaxation:
                 picks.append(pick)
             for patch in model.patches[k]:
                 a = patch.corners
-                out = a @ patch.value
-                low, high = out - patch.low, out + patch.high
+                low, high = patch.ends()
                 mu = b.add_columns(np.zeros(len(a)))
                 b.put(picks[patch.piece][None, :], mu[:, None], a[:, : 1 + len(own)])
                 b.put(less[k][None, :], mu[:, None], -high[:, : len(of)])
@@ -118,9 +118,9 @@ def relax(plant: Plant, models: list[Models], zones: list[Zone]) -> Relaxation:
                 b.put(over[patch.piece][None, :], mu[:, None], high[:, :tanks])
                 tariff.draw(k, i, mu, low, high)
                 b.add_cost(mu, np.full(len(mu), _least_deviation(plant, model, k, patch.configuration)))
-                columns[i][k].append((mu, patch.configuration))
+                columns[i][k].append(Columns(mu, patch, low, high))
     tariff.close()
-    _limit_starts(plant, models, b, columns)
+    limit_starts(plant, models, b, columns)
     return _solve(plant, models, b, sums, less, more, columns)
 
 
@@ -136,36 +136,8 @@ def _least_deviation(plant: Plant, model: Models, k: int, kind: int) -> float:
     return total * float(plant.problem.steps.hours[k])
 
 
-def _limit_starts(plant: Plant, models: list[Models], b: Builder, columns: list[list[list[tuple[Ints, int]]]]) -> None:
-    """Starts of each class: the rise of its mixed count from step to step, at most the sum of its pumps' limits in a day, each with its wear."""
-    problem, days = plant.problem, days_of(plant.problem)
-    window = problem.count_starts == "window"
-    for i, model in enumerate(models):
-        for place, c in enumerate(model.surface.component.classes):
-            pumps = list(plant.classes[c].pumps)
-            wear = 0.0 if problem.wear_cost_per_start is None else float(problem.wear_cost_per_start[pumps].min())
-            limit = float(plant.class_starts[c])
-            longest = int(np.bincount(days).max())
-            if limit >= (longest + 1) // 2 * len(pumps) and wear == 0:
-                continue
-            starts = b.add_columns(np.full(plant.n, wear))
-            made = 0 if problem.starts_made is None else int(np.minimum(problem.starts_made, problem.max_starts)[pumps].sum())
-            for day in np.unique(days).tolist():
-                total = b.add_rows(np.full(1, -np.inf), np.full(1, limit - (made if day == 0 else 0)))
-                b.put(total, starts[days == day], np.ones(1))
-            for k in range(plant.n):
-                # starts >= count now - count before
-                before = float(plant.initial_count[c]) if k == 0 and window else 0.0
-                row = b.add_rows(np.full(1, -before), np.full(1, np.inf))
-                b.put(row, starts[k : k + 1], np.ones(1))
-                for at, sign in ((k, -1.0), (k - 1, 1.0)):
-                    if at >= 0 or not window:
-                        for mu, kind in columns[i][at]:
-                            b.put(row, mu, np.full(len(mu), sign * float(model.surface.counts[kind, place])))
-
-
 def _solve(
-    plant: Plant, models: list[Models], b: Builder, sums: Floats, less: list[Ints], more: list[Ints], columns: list[list[list[tuple[Ints, int]]]]
+    plant: Plant, models: list[Models], b: Builder, sums: Floats, less: list[Ints], more: list[Ints], columns: list[list[list[Columns]]]
 ) -> Relaxation:
     h = solver()
     h.passModel(b.model())
@@ -185,9 +157,10 @@ def _solve(
     for m, mine in zip(models, columns, strict=True):
         r, w = np.full((n, len(m.surface.counts)), np.inf), np.zeros((n, len(m.surface.counts)))
         for k in range(n):
-            for mu, kind in mine[k]:
-                r[k, kind] = min(r[k, kind], float(column_dual[mu].min()))
-                w[k, kind] += float(value[mu].sum())
+            for c in mine[k]:
+                kind = c.patch.configuration
+                r[k, kind] = min(r[k, kind], float(column_dual[c.mu].min()))
+                w[k, kind] += float(value[c.mu].sum())
         reduced.append(r)
         weight.append(w)
     objective = float(info.objective_function_value)

@@ -2,7 +2,8 @@
 
 The states that can be reached at an instant (reach.py) are cut into pieces where a plane serves best (relaxation_pieces.py). On each piece and for each
 component and configuration, steps that EPANET ran are fitted by a plane in the states of the component's tanks and the flows of its
-variable-speed classes. Steps in which a tank stood full, and the halves of a range of speeds, are fitted apart: each is a `Patch`. Its margins are
+variable-speed classes. Steps in which a tank stood full, from the start or later, or a pump idled, and the halves of a range of speeds, are fitted
+apart: each is a `Patch`. Its margins are
 the largest deviations of those steps times a factor, and what further, independent steps exceed them by.
 """
 
@@ -23,10 +24,10 @@ from levada.schedule.relaxation_pieces import Rows, cut, within
 from levada.schedule.relaxation_samples import Runs, draw_speeds, pump_speeds, run_steps
 from levada.schedule.surface import Sampler, Surface
 
-__all__ = ["Models", "balances", "fit_models", "rows_of"]
+__all__ = ["Models", "balances", "fit_models", "patch_of", "rows_of", "shadow_of"]
 
-_ENOUGH = 6
-"""Modes with fewer steps than so many for each coefficient are drawn again."""
+_ENOUGH, _FEW = 6, 4
+"""Modes with fewer steps than so many for each coefficient are drawn again; the latter where tanks fill up."""
 
 _STEPS_A_SAMPLE = 20
 """Steps run in EPANET for each of the samples that a solve may spend on measuring margins."""
@@ -45,6 +46,10 @@ _MOST_TANKS, _MOST_TANKS_TAKING = 4, 3
 """Components with more tanks are modelled without their states; with more than the latter, without what full tanks took."""
 
 _MOST_TANKS_FOR_SUBSETS = 4
+_IDLE_M3_PER_S = 1e-6
+"""A class that runs and delivers no more than this in the mean idles: its tanks are full."""
+_NEAR, _NEAR_RISE = 0.2, 0.005
+"""Rare modes are drawn again within the states they were seen at, widened by these shares of their range and of a tank's."""
 
 
 @dataclass
@@ -143,6 +148,11 @@ def rows_of(plant: Plant, model: Models, m: int, runs: Runs, configuration: Ints
     upper = free & (mean[:, own] > (s.low[configuration] + s.high[configuration]) / 2)
     for i in range(len(own)):
         mode += upper[:, i].astype(np.int64) << (len(tanks) + i)
+    for i, t in enumerate(tanks):
+        mode += runs.barred[:, m, t].astype(np.int64) << (len(tanks) + len(own) + i)
+    idle = (s.counts[configuration] > 0) & (runs.flow[:, own] <= _IDLE_M3_PER_S)
+    for i in range(len(own)):
+        mode += idle[:, i].astype(np.int64) << (2 * len(tanks) + len(own) + i)
     return Rows(
         y=plant.floor_m[tanks] + plant.rise_m[tanks] * runs.x[:, tanks],
         inputs=np.concatenate([
@@ -176,17 +186,13 @@ def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler
         fit = [a.joined(b) for a, b in zip(base, drawer.draw(k, everywhere, unequal=False), strict=True)]
         # Unequal speeds within a class, and states that the fit has not seen.
         other = drawer.draw(k, everywhere, unequal=True)
-        if rare := _rare(plant, models, pieces, places, fit, a_step // 2):
+        if rare := _rare(plant, models, pieces, places, fit, 2 * a_step // 3):
             fit = [a.joined(b) for a, b in zip(fit, drawer.draw(k, rare, unequal=False), strict=True)]
             other = [a.joined(b) for a, b in zip(other, drawer.draw(k, rare, unequal=True), strict=True)]
         for i, m in enumerate(models):
             m.pieces.append(pieces)
-            m.patches.append([])
-            for p, piece in enumerate(pieces):
-                shadow = _shadow(piece, places[i])
-                found = _fit(plant, m, p, shadow, fit[i].rows(within(fit[i].y, shadow)), other[i].rows(within(other[i].y, shadow)))
-                m.patches[k].extend(found)
-                m.possible[k, [patch.configuration for patch in found]] = True
+            m.patches.append(_fit(plant, m, [shadow_of(piece, places[i]) for piece in pieces], fit[i], other[i]))
+            m.possible[k, [patch.configuration for patch in m.patches[k]]] = True
     for m in models:
         m.samples = drawer.measured
     return models
@@ -195,24 +201,34 @@ def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler
 def _rare(plant: Plant, models: list[Models], pieces: list[Zone], places: list[list[int]], rows: list[Rows], most: int) -> list[tuple[Zone, int, int, int]]:
     """What to draw again for modes that were seen too seldom to be fitted: where their tanks are full, and all over the piece."""
     wanted: list[tuple[Zone, int, int, int]] = []
+    whole = pieces[0] if len(pieces) == 1 else Zone(np.max([p.d for p in pieces], axis=0))
     for i, m in enumerate(models):
-        r, tanks = rows[i], m.tanks
+        r = rows[i].rows(rows[i].holds)
+        own = [0, *places[i]]
         enough = _ENOUGH * (r.inputs.shape[1] + 1)
-        for piece in pieces:
-            inside = within(r.y, _shadow(piece, places[i])) & r.holds
-            key = r.configuration[inside] * (1 << 20) + r.mode[inside]
-            for one, count in zip(*np.unique(key, return_counts=True), strict=True):
-                c, mode = divmod(int(one), 1 << 20)
-                if count < enough:
-                    d = piece.d.copy()
-                    for j, t in enumerate(tanks):
-                        if mode >> j & 1:
-                            d[0, t + 1] = min(d[0, t + 1], -(plant.floor_m[t] + plant.rise_m[t] * plant.x_most[1:, t].max()))
-                    full = Zone.closed(d)
-                    halves = [(piece, enough // 2, i, c), (piece if full.is_empty else full, enough, i, c)]
-                    wanted.extend(halves)
+        ordinary = r.mode & ((1 << len(m.tanks)) - 1) == 0
+        inside = [within(r.y, shadow_of(piece, places[i])) for piece in pieces]
+        for c, mode in sorted(set(zip(r.configuration.tolist(), r.mode.tolist(), strict=True))):
+            at = (r.configuration == c) & (r.mode == mode)
+            if ordinary[at].all():
+                wanted += [(piece, enough, i, c) for piece, here in zip(pieces, inside, strict=True) if 0 < (at & here).sum() < enough]
+            elif at.sum() < (few := _FEW * (1 + 2 * len(m.tanks))):
+                # Where a tank filled up: near the states in which it was seen to.
+                d = whole.d.copy()
+                d[np.ix_(own, own)] = np.minimum(d[np.ix_(own, own)], _near(r.y[at], plant.rise_m[m.tanks]))
+                wanted.append((Zone.closed(d), 2 * few, i, c))
     share = most / max(sum(w[1] for w in wanted), 1)
     return wanted if share >= 1 else [(zone, max(round(count * share), 2), i, c) for zone, count, i, c in wanted]
+
+
+def _near(y: Floats, rise_m: Floats) -> Floats:
+    """Bounds of heads (N, tanks) and their differences, widened."""
+    z = np.concatenate([np.zeros((len(y), 1)), y], axis=1)
+    difference = z[:, :, None] - z[:, None, :]
+    top, bottom = difference.max(axis=0), difference.min(axis=0)
+    d = top + _NEAR * (top - bottom) + _NEAR_RISE * float(rise_m.mean())
+    np.fill_diagonal(d, 0.0)
+    return np.asarray(d, np.float64)
 
 
 def _narrowed(plant: Plant, zone: Zone, k: int) -> Zone:
@@ -224,7 +240,8 @@ def _narrowed(plant: Plant, zone: Zone, k: int) -> Zone:
     return zone if closed.is_empty else closed
 
 
-def _shadow(zone: Zone, places: list[int]) -> Zone:
+def shadow_of(zone: Zone, places: list[int]) -> Zone:
+    """A zone as the tanks at some places of it see it."""
     keep = [0, *places]
     return Zone(zone.d[np.ix_(keep, keep)])
 
@@ -236,17 +253,35 @@ def _scale(plant: Plant, of: Floats, meters: tuple[MeterTerms, ...]) -> Floats:
     return np.concatenate([np.full((plant.n, len(of)), mean), energy], axis=1)
 
 
-def _fit(plant: Plant, m: Models, piece: int, shadow: Zone, rows: Rows, other: Rows) -> list[Patch]:
-    """The patches of a piece: planes by least squares through `rows`, margins by `rows` and `other`."""
-    s, tanks = m.surface, m.tanks
+def _fit(plant: Plant, m: Models, shadows: list[Zone], rows: Rows, other: Rows) -> list[Patch]:
+    """The patches of a step's pieces: planes by least squares through `rows`, margins by `rows` and `other`. Modes that a piece has too few steps of
+    are fitted through those of all pieces."""
     everything = rows.joined(other)
+    is_first = np.arange(len(everything.mode)) < len(rows.mode)
+    inside = [within(everything.y, shadow) for shadow in shadows]
     found = []
     for c in np.unique(everything.configuration[everything.holds]).tolist():
         mine = (everything.configuration == c) & everything.holds
-        speeds = np.flatnonzero(s.high[c] > s.low[c])
         for mode in np.unique(everything.mode[mine]).tolist():
             at = mine & (everything.mode == mode)
-            taken = np.array([i for i in range(len(tanks)) if mode >> i & 1 and len(tanks) <= _MOST_TANKS_TAKING], np.int64)
-            fitted = int(at[: len(rows.mode)].sum())
-            found.append(fit_patch(everything.rows(at), fitted, speeds, taken, m.takes, piece, shadow, plant.floor_m[tanks], plant.rise_m[tanks]))
-    return found
+            for p, shadow in enumerate(shadows):
+                here = at & inside[p]
+                own = here if here.sum() >= _FEW * (1 + 2 * len(m.tanks)) else at
+                if here.any() or _overlap(everything.y[own], shadow):
+                    found.append(patch_of(plant, m, p, shadow, everything.rows(own), int((own & is_first).sum())))
+    return [patch for patch in found if len(patch.corners)]
+
+
+def _overlap(y: Floats, shadow: Zone) -> bool:
+    """Whether the heads (N, tanks), taken together as a zone, meet another zone."""
+    z = np.concatenate([np.zeros((len(y), 1)), y], axis=1)
+    return not Zone.closed(np.minimum((z[:, :, None] - z[:, None, :]).max(axis=0), shadow.d)).is_empty
+
+
+def patch_of(plant: Plant, m: Models, piece: int, shadow: Zone, rows: Rows, fitted: int) -> Patch:
+    """The patch of a piece through steps of one configuration and mode, the first `fitted` of which shape the plane."""
+    s, tanks = m.surface, m.tanks
+    c, mode = int(rows.configuration[0]), int(rows.mode[0])
+    taken = np.array([i for i in range(len(tanks)) if mode >> i & 1 and len(tanks) <= _MOST_TANKS_TAKING], np.int64)
+    speeds = np.flatnonzero(s.high[c] > s.low[c])
+    return fit_patch(rows, fitted, speeds, taken, m.takes, len(metered(plant.problem)), piece, shadow, plant.floor_m[tanks], plant.rise_m[tanks])

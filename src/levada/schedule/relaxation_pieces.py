@@ -24,7 +24,7 @@ _NARROW = 0.02
 @dataclass(frozen=True)
 class Rows:
     """Steps of one component: heads of its tanks `y` (N, tanks), inputs and outputs of its planes, its configuration, the mode (which tanks stood
-    full, which half of each speed range), and whether it holds its limits, all by row."""
+    full for a while, which half of each speed range, which tanks were full from the start, which pumps idled), and whether it holds its limits, all by row."""
 
     y: Floats
     inputs: Floats

@@ -33,7 +33,7 @@ _ENDS = 0.2
 class Runs:
     """Steps from states `x` (N, tanks): `inflow` (N, components, tanks) m3, `energy_kwh` (N, pumps), `flow` (N, classes) mean m3/s, `after`
     (N, tanks) states; `holds` (N, components): its pumps deliver, its pressures are met, its tanks are not saturated; `shut` (N, components, tanks):
-    the tank stood full for a while and took nothing from it."""
+    the tank stood full for a while and took nothing from it; `barred` (N, components, tanks): so from the first solve on."""
 
     x: Floats
     inflow: Floats
@@ -42,12 +42,16 @@ class Runs:
     after: Floats
     holds: NDArray[np.bool_]
     shut: NDArray[np.bool_]
+    barred: NDArray[np.bool_]
 
     def joined(self, other: Runs) -> Runs:
         return Runs(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
 
     def rows(self, which: NDArray[np.bool_] | Ints) -> Runs:
-        return Runs(self.x[which], self.inflow[which], self.energy_kwh[which], self.flow[which], self.after[which], self.holds[which], self.shut[which])
+        return Runs(
+            self.x[which], self.inflow[which], self.energy_kwh[which], self.flow[which], self.after[which], self.holds[which], self.shut[which],
+            self.barred[which],
+        )  # fmt: skip
 
 
 def draw_speeds(rng: np.random.Generator, counts: Ints, low: Floats, high: Floats) -> Floats:
@@ -83,7 +87,7 @@ def run_steps(plant: Plant, step: int, x: Floats, speed: Floats) -> Runs:
     steps, choice = np.full(rows, step, np.int64), np.repeat(plant.first_choice, rows, axis=0)
     inflow, energy = np.zeros((rows, parts, tanks)), np.zeros((rows, plant.pumps))
     flow = np.zeros((rows, plant.pumps))
-    holds, shut = np.ones((rows, parts), bool), np.zeros((rows, parts, tanks), bool)
+    holds, shut, barred = np.ones((rows, parts), bool), np.zeros((rows, parts, tanks), bool), np.zeros((rows, parts, tanks), bool)
     t = np.zeros(rows, np.int64)
     low, high = engine.min_volume, engine.max_volume
     while (left := np.flatnonzero(t < duration)).size:
@@ -103,7 +107,9 @@ def run_steps(plant: Plant, step: int, x: Floats, speed: Floats) -> Runs:
         given = np.zeros((len(left), parts, tanks))
         for port, (part, _, tank) in enumerate(plant.port_place):
             given[:, part, tank] += s.port_flow[:, port]
-        shut[left] |= (problem.may_stand_full & (v >= high - _AT_FULL * plant.span))[:, None, :] & (np.abs(given) <= _STILL_M3_PER_S)
+        now = (problem.may_stand_full & (v >= high - _AT_FULL * plant.span))[:, None, :] & (np.abs(given) <= _STILL_M3_PER_S)
+        shut[left] |= now
+        barred[left] |= now & (t[left] == 0)[:, None, None]
         given *= dt[:, None, None]
         # Within a second's flow of a limit a tank is at it: what that adds or takes, the part that moves most has moved.
         most = np.abs(given).argmax(axis=1)
@@ -124,4 +130,4 @@ def run_steps(plant: Plant, step: int, x: Floats, speed: Floats) -> Runs:
         holds[left] &= ok
         t[left] += dt
     by_class = np.stack([flow[:, list(c.pumps)].sum(axis=1) for c in plant.classes], axis=1)
-    return Runs(x, inflow, energy, by_class, plant.state(volume), holds, shut).rows(back)
+    return Runs(x, inflow, energy, by_class, plant.state(volume), holds, shut, barred).rows(back)

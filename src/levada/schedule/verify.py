@@ -14,10 +14,10 @@ from levada.domain.pumping import Bools
 from levada.domain.series import Floats
 from levada.hydraulics.engine import StepResult
 from levada.schedule.ahead import Forecast
-from levada.schedule.models import Models, balances, rows_of
+from levada.schedule.models import Models, balances, patch_of, rows_of, shadow_of
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.reach import Zone
-from levada.schedule.relaxation_patches import Patch, excess, heads_of
+from levada.schedule.relaxation_patches import Patch, excess
 from levada.schedule.relaxation_pieces import Rows
 from levada.schedule.relaxation_samples import run_steps
 
@@ -64,8 +64,21 @@ def _verify_step(plant: Plant, models: list[Models], zones: list[Zone], forecast
                 # A configuration that was struck out runs after all: nothing was fitted, so no bound can stand on these models.
                 m.is_refuted = True
                 continue
-            patch = next((q for q in alike if q.mode == mode), alike[0])
-            bad[at] |= _widened(patch, [q for q in m.patches[k] if q.configuration == c], rows.rows(at), floor_m, rise_m)
+            same = [q for q in m.patches[k] if q.configuration == c and q.mode == mode]
+            own = [q for q in same if q.piece == p]
+            new = np.ones(int(at.sum()), bool)
+            if own and own[0].cloud is None:
+                bad[at] |= _widened(own[0], same, rows.rows(at), floor_m, rise_m)
+                continue
+            for q in own:
+                new &= _is_off(q, rows.rows(at))
+            if new.any():
+                # A mode that was not seen here, or seldom: a patch of its own.
+                off = at.copy()
+                off[at] = new
+                bad[off] = True
+                shadow = shadow_of(m.pieces[k][p], [t + 1 for t in m.tanks])
+                m.patches[k].append(patch_of(plant, m, p, shadow, rows.rows(off), int(off.sum())))
     return int(bad.sum())
 
 
@@ -83,15 +96,25 @@ def _pieces_of(plant: Plant, pieces: list[Zone], zones: list[Zone], k: int, x: F
     return place
 
 
+def _is_off(patch: Patch, rows: Rows) -> Bools:
+    """Which steps do not lie on a patch, (N,)."""
+    heads = np.concatenate([np.zeros((len(rows.y), 1)), rows.y], axis=1)
+    off = (heads[:, :, None] - heads[:, None, :] - patch.domain.d > _NEAR_M).any(axis=(1, 2))
+    at, along = rows.inputs[:, : len(patch.least)], patch.along(rows.inputs)
+    off |= ((at @ patch.least - along > 1e-9) | (along - at @ patch.most > 1e-9)).any(axis=1)
+    low, high = excess(patch, rows.inputs, rows.outputs)
+    return np.asarray(off | (np.maximum(low, high) > _TOLERANCE * np.maximum(np.abs(rows.outputs).max(axis=0), 1.0)).any(axis=1), np.bool_)
+
+
 def _widened(patch: Patch, siblings: list[Patch], rows: Rows, floor_m: Floats, rise_m: Floats) -> Bools:
     """Widen a patch until these steps lie on it. Returns which did not, (N,)."""
-    heads = np.concatenate([np.zeros((len(rows.y), 1)), heads_of(patch, rows, rise_m)], axis=1)
+    heads = np.concatenate([np.zeros((len(rows.y), 1)), rows.y], axis=1)
     difference = heads[:, :, None] - heads[:, None, :]
     outside = (difference - patch.domain.d > _NEAR_M).any(axis=(1, 2))
     if outside.any():
         patch.domain = Zone(np.maximum(patch.domain.d, difference.max(axis=0) + _NEAR_M))
     at = rows.inputs[:, : 1 + len(rise_m)]
-    along = rows.inputs[:, 1 + len(rise_m) + patch.flows] @ patch.axes.T
+    along = patch.along(rows.inputs)
     under, over = at @ patch.least - along, along - at @ patch.most
     outside |= (np.maximum(under, over) > 1e-9).any(axis=1)
     if outside.any():

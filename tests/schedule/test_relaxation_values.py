@@ -1,0 +1,87 @@
+"""The bound by values over the level of one tank: below every schedule, and near the best."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.schedule.relaxed import LITTLE, random_costs
+from tests.schedule.small_networks import Small, best_by_trying_all
+
+from levada.domain.pumping import PumpingProblem
+from levada.domain.pumping_terms import Meter, Source
+from levada.schedule.broad import learn
+from levada.schedule.plant import Plant
+from levada.schedule.relaxation_values import value_bound
+from levada.schedule.surface import Sampler
+
+N = 8
+SUN = np.array([0.0, 0, 4, 9, 9, 4, 0, 0])
+
+
+def _bound(problem: PumpingProblem) -> tuple[Plant, float | None]:
+    plant, rng = Plant(problem), np.random.default_rng(7)
+    _, zones = learn(plant, Sampler(plant, rng), LITTLE, rng)
+    return plant, value_bound(plant, zones, rng)
+
+
+@pytest.mark.parametrize("demand_l_per_s", [9.0, 18.0, 24.0])
+@pytest.mark.parametrize("hydraulic_step_s", [1800, 3600])
+def test_it_is_below_the_best_of_all_schedules_and_near_it(demand_l_per_s: float, hydraulic_step_s: int) -> None:
+    problem = Small(demand_l_per_s=demand_l_per_s).problem(n=6, max_starts=np.full(2, 6), hydraulic_step_s=hydraulic_step_s)
+    best = best_by_trying_all(problem)
+    assert best is not None
+    _, value = _bound(problem)
+    assert value is not None
+    # A few steps of pumps that run or not: costs go in jumps, which no function on a grid follows.
+    assert 0.7 * best[0] < value <= best[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"min_speed": np.full(2, 0.85)},
+        {"may_stand_full": np.ones(1, bool), "prices": [-0.1, 0.1, -0.05, 0.2, 0.1, -0.1, 0.1, 0.2]},
+        {"min_speed": np.full(2, 0.9), "may_stand_full": np.ones(1, bool), "initial_level_m": np.full(1, 4.0)},
+        {"stored_value_per_m3": np.array([0.03])},
+        {"sources": (Source(reservoir="R", cost_per_m3=np.full(N, 0.2)),)},
+        {"meters": (Meter(name="M", pumps=("P0", "P1"), own_power_kw=4 * SUN, export_price_per_kwh=np.linspace(0.0, 0.3, N)),)},
+    ],
+    ids=["speeds", "full tank, negative prices", "speeds, full tank", "stored water", "source", "own power"],
+)
+def test_no_random_schedule_undercuts_it(changes: dict[str, object]) -> None:
+    plant, value = _bound(Small(demand_l_per_s=12).problem(n=N, **{"end_level_m": np.full(1, 1.0), **changes}))  # type: ignore[arg-type]
+    costs = random_costs(plant, 400)
+    assert len(costs) > 3, "no schedule holds the limits, so this tests nothing"
+    assert value is not None
+    assert value <= min(costs)
+    # A bound that says nothing would be as low as one likes.
+    assert value > min(costs) - 0.6 * (max(costs) - min(costs))
+
+
+def test_speeds_between_those_tried_do_not_undercut_it() -> None:
+    # The cheapest way at a steady demand is one speed throughout, whatever it is.
+    problem = Small(pumps=1, demand_l_per_s=14).problem(n=4, prices=[0.1] * 4, min_speed=np.full(1, 0.8))
+    plant, value = _bound(problem)
+    assert value is not None
+    tank, engine = plant.simulator.end_volume, plant.simulator
+    reached = []
+    for speed in np.linspace(0.8, 1.0, 400):
+        volume, cost = engine.volumes(problem.initial_level_m), 0.0
+        for k in range(4):
+            step = engine.step(k, volume, np.ones(1, bool), np.array([speed]))  # type: ignore[attr-defined]
+            volume, cost = step.volume, cost + step.cost
+            if step.severity > 0:
+                break
+        else:
+            if (volume >= tank).all():
+                reached.append(cost)
+    assert reached
+    assert value <= min(reached)
+
+
+def test_there_is_none_for_two_tanks() -> None:
+    assert _bound(Small(pumps=2, upper=True, demand_l_per_s=14).problem(n=4))[1] is None
+
+
+def test_there_is_none_where_no_way_leads_to_the_end() -> None:
+    assert _bound(Small().problem(n=4, available=np.zeros((4, 2), bool)))[1] is None
