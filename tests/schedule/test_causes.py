@@ -33,3 +33,16 @@ def test_nothing_is_blamed_where_every_pump_is_ready_or_nothing_would_help() -> 
     plant = Plant(Small(demand_l_per_s=30).problem(available=available))
     told = with_causes(plant, idle, plant.simulator.run(idle))
     assert all("because" not in v.text for v in told if v.limit == "level" and v.at_s is not None and v.at_s < 5 * 3600)
+
+
+def test_what_no_pump_mends_by_itself_is_put_down_to_all_that_are_missing() -> None:
+    plant = Plant(Small(demand_l_per_s=60).problem(available=np.zeros((6, 2), bool)))
+    idle = PumpSchedule(on=np.zeros((6, 2), bool), speed=np.zeros((6, 2)))
+    trajectory = plant.simulator.run(idle)
+    told = with_causes(plant, idle, trajectory)
+    one = np.zeros((6, 2), bool)
+    one[:, 0] = True
+    alone = plant.simulator.run(PumpSchedule(on=one, speed=one.astype(float)))
+    still = {v.element for v in alone.violations if v.limit == "level"}
+    assert still, "a pump by itself is too little"
+    assert any(v.limit == "level" and v.text.endswith("because P0 and P1 are out of service") for v in told)
