@@ -36,7 +36,7 @@ def solver(hours: tuple[int, ...] = GOOD, *, bound: float | None = 1.0, feasible
             assert progress(SimpleNamespace(stage="search", cost=None, bound=0.5, solves=1))
             assert progress(SimpleNamespace(stage="search", cost=1.1 * cost, bound=bound, solves=2))
         gap = None if bound is None or cost == 0 else (cost - bound) / cost
-        return SimpleNamespace(schedule=schedule, feasible=feasible, certificate=SimpleNamespace(cost=cost, lower_bound=bound, gap=gap, kind="exact"))
+        return SimpleNamespace(problem=problem, schedule=schedule, feasible=feasible, certificate=SimpleNamespace(cost=cost, lower_bound=bound, gap=gap, kind="exact"))
 
     return solve
 
