@@ -135,6 +135,20 @@ def test_an_hourly_file_of_the_first_pass_stays_in_the_first_pass() -> None:
     assert [t.hour for t in values_of(parsed, "H")] == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("zone", "step_s", "stamps", "expected"),
+    [
+        ("Australia/Lord_Howe", 3600, ("2026-04-05 01:00", "2026-04-05 01:30", "2026-04-05 02:30"), ("14:00", "15:00", "16:00")),
+        ("Australia/Lord_Howe", 1800, ("2026-04-05 01:00", "2026-04-05 01:30", "2026-04-05 02:30"), ("14:00", "14:30", "16:00")),
+        ("Europe/Madrid", 7200, ("2025-10-26 01:00", "2025-10-26 02:00", "2025-10-26 04:00"), ("23:00", "01:00", "03:00")),
+        ("Europe/Madrid", 7200, ("2025-10-26 00:00", "2025-10-26 02:00", "2025-10-26 03:00"), ("22:00", "00:00", "02:00")),
+    ],
+)
+def test_a_single_stamp_of_that_hour_is_the_pass_that_lies_whole_steps_after_the_one_before(zone: str, step_s: int, stamps: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    parsed = read("time;Q;H\n" + "".join(f"{stamp};1;1\n" for stamp in stamps), time_zone=zone, step_s=step_s)
+    assert [f"{t:%H:%M}" for t in values_of(parsed, "H")] == list(expected)
+
+
 def test_a_local_time_that_does_not_exist_is_refused_and_the_others_taken() -> None:
     parsed = read("time;Q;H\n2026-03-29 01:00;1;1\n2026-03-29 02:30;1;1\n2026-03-29 03:00;1;1\n", time_zone="Europe/Madrid")
     assert told(parsed) == [(3, "time", "2026-03-29 02:30")]

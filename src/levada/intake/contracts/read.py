@@ -66,7 +66,7 @@ class _Layout:
             return us, np.ones(len(us), bool)
         local = ~is_utc
         utc, exists = us.copy(), np.ones(len(us), bool)
-        utc[local], exists[local], ambiguous = to_utc(us[local], zone(self.contract.time_zone), self.now)
+        utc[local], exists[local], ambiguous = to_utc(us[local], zone(self.contract.time_zone), self.now, self.contract.step_s * 1_000_000)
         self.ambiguous += ambiguous
         self.problems.add_many(
             lines[~exists], self.contract.stamp_column, f"a time that exists in {self.contract.time_zone}: clocks were put forward over this one"
