@@ -17,7 +17,12 @@ from levada.domain.errors import DocumentError, InputGap
 from levada.domain.plan import ForecastReport, ZoneForecast
 from levada.domain.series import Quality, Readings
 from levada.domain.time import local_midnight, to_np
-from levada.forecast import forecast
+from levada.forecast import Forecast, ForecastInput, Weather
+from levada.forecast import forecast as whole_forecast
+
+
+def forecast(inputs: ForecastInput) -> ForecastReport:
+    return whole_forecast(inputs).report()
 
 
 def _only(report: ForecastReport) -> ZoneForecast:
@@ -48,18 +53,17 @@ def test_a_value_known_after_the_issue_time_changes_nothing() -> None:
         assert forecast(asked({"a": both}, issue_time=issue)) == forecast(asked({"a": before}, issue_time=issue))
 
 
-def test_neither_the_order_nor_the_presence_of_other_zones_changes_a_zone() -> None:
+def test_the_order_of_zones_changes_nothing() -> None:
     zones = {name: measured(days=30, seed=i) for i, name in enumerate("abc")}
     whole = forecast(asked(zones))
     turned = forecast(asked(dict(reversed(zones.items()))))
     assert whole.model_dump_json() == turned.model_dump_json()
-    assert _only(forecast(asked({"b": zones["b"]}))) == whole.zones[1]
 
 
 def test_another_process_gives_the_same_bytes() -> None:
     code = (
         "import hashlib; from tests.forecast.made_up import asked, measured; from levada.forecast import forecast;"
-        "print(hashlib.sha256(forecast(asked({'a': measured(days=30), 'b': measured(days=3)})).model_dump_json().encode()).hexdigest())"
+        "print(hashlib.sha256(forecast(asked({'a': measured(days=30), 'b': measured(days=3)})).to_bytes()).hexdigest())"
     )
     root = Path(__file__).resolve().parents[2]
     found = {
@@ -210,3 +214,95 @@ def test_a_zone_that_draws_nothing_is_forecast_as_nothing() -> None:
 def test_readings_of_the_future_alone_are_no_readings() -> None:
     with pytest.raises(InputGap):
         forecast(asked({"a": measured(days=30)}, issue_time=datetime(2026, 1, 1, tzinfo=UTC)))
+
+
+def _whole(zones: dict[str, Readings], **changes: object) -> Forecast:
+    return whole_forecast(asked(zones, **changes))
+
+
+def test_a_single_step_is_forecast_by_the_ensemble_too() -> None:
+    found = _whole({"a": measured(days=40)}, count=1, scenarios=3)
+    assert (found.zones[0].rung, found.scenarios_m3_per_s.shape, found.zones[0].days) == ("ensemble", (3, 1, 1), ())
+    assert _whole({"a": measured(days=40)}, count=1).zones[0].explanation.special_days == ()
+
+
+def test_days_that_are_no_ordinary_ones_are_told() -> None:
+    start = local_midnight(date(2026, 3, 27), ZoneInfo(ROME))
+    found = _whole({"a": measured(until=start, days=3)}, issue_time=start, count=120, holidays={date(2026, 3, 30): "saint"}, local_days={date(2026, 3, 28): "market"})
+    told = [(s.day.day, s.sort, s.name) for s in found.zone("a").explanation.special_days]
+    assert told == [(28, "local day", "market"), (29, "clock change", "23 hours"), (30, "holiday", "saint")]
+
+
+def test_volumes_are_of_whole_local_days_and_narrower_than_steps_that_all_err_alike() -> None:
+    found = _whole({"a": measured(noise=0.1)}, issue_time=NOW - timedelta(hours=3), count=60)
+    zone = found.zone("a")
+    assert zone.days == (date(2026, 5, 20), date(2026, 5, 21))
+    low, mid, high = (zone.day_volume_m3[found.level(q)] for q in (0.05, 0.5, 0.95))
+    assert (low <= mid).all()
+    assert (mid <= high).all()
+    steps = zone.quantiles_m3_per_s[:, 3:27].sum(axis=1) * 3600
+    assert mid[0] == pytest.approx(steps[found.level(0.5)])
+    assert high[0] - low[0] < 0.7 * (steps[found.level(0.95)] - steps[found.level(0.05)])
+
+
+def test_an_ensemble_says_who_made_it_and_what_moves_it() -> None:
+    told = _whole({"a": measured(days=40), "b": measured(days=40, seed=2)}).zone("a").explanation
+    assert sum(told.members.values()) == pytest.approx(1.0)
+    assert "trees of all zones" in told.members
+    assert told.drivers[0].effect >= told.drivers[-1].effect > 0
+    assert told.weather == "none was given"
+
+
+def test_a_change_of_level_is_reported_and_the_past_looked_at_from_it() -> None:
+    readings = measured(noise=0.02)
+    shifted = Readings.good(readings.times, np.where(readings.times >= to_np(NOW - timedelta(days=4)), 0.7, 1.0) * readings.values)
+    (change,) = _whole({"a": shifted}).zone("a").explanation.changes
+    assert change.since == NOW - timedelta(days=4)
+    assert change.ratio == pytest.approx(0.7, rel=0.02)
+
+
+def test_a_local_day_is_forecast_like_its_namesakes() -> None:
+    market = {date(2026, 5, 22) - timedelta(days=int(i)): "market" for i in [0, *np.random.default_rng(1).choice(np.arange(5, 200), 12, replace=False)]}
+    readings = measured(days=220, noise=0.02)
+    local = (readings.times + np.timedelta64(2, "h")).astype("datetime64[D]").astype(object)
+    busy = np.array([1.5 if d in market else 1.0 for d in local])
+    readings = Readings.good(readings.times, readings.values * busy)
+    truth = 1.5 * rhythm(ahead(NOW, 72))[48:]
+    knowing, unaware = (
+        np.abs(f.zones[0].quantiles_m3_per_s[f.level(0.5)][48:] - truth).mean()
+        for f in (_whole({"a": readings}, count=72, local_days=market), _whole({"a": readings}, count=72))
+    )
+    assert knowing < 0.4 * unaware
+
+
+def test_weather_observed_after_the_issue_time_changes_nothing_and_what_was_foretold_does() -> None:
+    readings = measured(days=60, noise=0.02)
+    hours = ahead(NOW - timedelta(days=60), 62 * 24)
+    warm = 15 + 8 * np.repeat(np.random.default_rng(3).random(62), 24)
+    known = Readings.good(readings.times, readings.values * (1 + 0.05 * (warm[: 60 * 24] - 15)))
+    foretold = Readings.good(hours[60 * 24 :], warm[60 * 24 :])
+    cut, whole = Readings.good(hours[: 60 * 24], warm[: 60 * 24]), Readings.good(hours, np.where(hours >= to_np(NOW), 99.0, warm))
+    ours = [_whole({"a": known}, weather=Weather(observed={"temperature_c": o}, forecast={"temperature_c": foretold})) for o in (cut, whole)]
+    assert ours[0].to_bytes() == ours[1].to_bytes()
+    assert ours[0].zone("a").explanation.weather.startswith("used")
+    cold = Readings.good(foretold.times, np.full(48, 15.0))
+    other = _whole({"a": known}, weather=Weather(observed={"temperature_c": cut}, forecast={"temperature_c": cold}))
+    assert other.to_bytes() != ours[0].to_bytes()
+
+
+def test_a_bridge_day_is_partly_a_saturday() -> None:
+    # Thursday 21 May is a holiday, so that Friday lies between free days; the zone draws like on Saturdays on free days.
+    holiday = {date(2026, 5, 21): "local feast"}
+    readings = measured(noise=0.0)
+    aware, unaware = (_whole({"a": readings}, count=72, holidays=h).zone("a").quantiles_m3_per_s[3][48:] for h in (holiday, {}))
+    working, free = rhythm(ahead(NOW, 72))[48:], rhythm(ahead(NOW + timedelta(days=3), 24))
+    assert np.abs(unaware - working).mean() < 0.03 * MEAN
+    assert np.abs(aware - (2 * working + free) / 3).mean() < 0.5 * np.abs(aware - working).mean()
+
+
+@pytest.mark.parametrize("threads", [2])
+def test_threads_change_nothing(threads: int) -> None:
+    inputs = asked({name: measured(days=30, seed=i) for i, name in enumerate("abc")})
+    done: list[tuple[int, int, str]] = []
+    assert whole_forecast(inputs, threads=threads, progress=lambda *at: done.append(at)).to_bytes() == whole_forecast(inputs).to_bytes()
+    assert done == [(1, 3, "a"), (2, 3, "b"), (3, 3, "c")]

@@ -14,7 +14,7 @@ from levada.forecast.screen import screen
 def test_good_readings_are_left_alone() -> None:
     readings = measured(noise=0.05)
     found = screen(readings, 3600)
-    assert found.notes == ()
+    assert found.left_out == ()
     assert found.readings.values.tolist() == readings.values.tolist()
 
 
@@ -22,27 +22,27 @@ def test_a_frozen_day_is_left_out_and_noted() -> None:
     readings = with_values(measured(), {timedelta(hours=-h): MEAN for h in range(40, 64)})
     found = screen(readings, 3600)
     assert len(readings) - len(found.readings) == 24
-    assert "24 readings of a frozen sensor" in found.notes[0]
+    assert (found.left_out[0].count, found.left_out[0].what) == (24, "readings of a frozen sensor")
 
 
 def test_a_zone_that_draws_nothing_every_night_is_not_taken_for_frozen() -> None:
     readings = measured(noise=0.05)
     hour = readings.times.astype("datetime64[h]").astype(int) % 24
     quiet = Readings.good(readings.times, np.where(hour < 8, 0.0, readings.values))
-    assert screen(quiet, 3600).notes == ()
+    assert screen(quiet, 3600).left_out == ()
 
 
 def test_three_spikes_are_left_out_and_noted() -> None:
     spikes = {timedelta(hours=-30): 9 * MEAN, timedelta(hours=-100): 7 * MEAN, timedelta(hours=-207): 12 * MEAN}
     found = screen(with_values(measured(), spikes), 3600)
     assert found.readings.values.max() < 3 * MEAN
-    assert found.notes[0].startswith("left out 3 spikes")
+    assert (found.left_out[0].count, found.left_out[0].what) == (3, "spikes")
 
 
 def test_a_flow_below_zero_is_left_out() -> None:
     found = screen(with_values(measured(), {timedelta(hours=-5): -0.001}), 3600)
     assert (found.readings.values >= 0).all()
-    assert "1 readings below zero" in found.notes[0]
+    assert (found.left_out[0].count, found.left_out[0].what) == (1, "readings below zero")
 
 
 def test_a_burst_that_lasts_is_demand_and_stays() -> None:

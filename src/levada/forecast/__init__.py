@@ -1,13 +1,18 @@
 """Demand ahead: from a zone's measured flow to quantiles of its flow over the coming hours.
 
-Read inputs.py (what is asked), then zone.py (the rungs of the ladder for one zone) and report.py (all zones). On the way:
-screen.py (readings that cannot be), grid.py (readings -> even steps), wall_clock.py (days, slots and holidays on the tenant's clock),
-history.py (one zone's past as arrays), features.py (what a model may know of a target), models/ (a file a model),
-within_hour.py (hours -> steps), intervals.py (how wrong such forecasts have been lately).
+Read inputs.py (what is asked), output.py (what is found), report.py (all zones) and zone.py (the rungs of the ladder for one zone).
+On the way: past.py (a zone's past: screen.py, grid.py, changes.py, history.py, wall_clock.py, weather.py, within_hour.py), features.py
+(what a model may know of a target), pairs.py (what is learnt from), models/ (a file a model), ensemble.py and weights.py (members and their
+shares), trained.py (models as text), intervals.py and scenarios.py (how wrong such forecasts have been lately), special_days.py; skill.py (scores).
 Pure: the same input gives the same bytes, and nothing after the issue time is read. May import domain.
 """
 
-from levada.forecast.inputs import ForecastInput
-from levada.forecast.report import forecast
+from levada.forecast.inputs import ForecastInput, Weather
+from levada.forecast.output import Change, Driver, Explanation, Forecast, LeftOut, Rung, SeriesForecast, SpecialDay
+from levada.forecast.report import forecast, train
+from levada.forecast.trained import address
 
-__all__ = ["ForecastInput", "forecast"]
+__all__ = [
+    "Change", "Driver", "Explanation", "Forecast", "ForecastInput", "LeftOut", "Rung", "SeriesForecast", "SpecialDay", "Weather",
+    "address", "forecast", "train",
+]  # fmt: skip

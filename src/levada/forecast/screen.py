@@ -1,4 +1,4 @@
-"""Readings that cannot be demand: frozen sensors, isolated spikes, negative flows. They are left out, and a note says so."""
+"""Readings that cannot be demand: frozen sensors, isolated spikes, negative flows. They are left out and told of."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from levada.domain.series import Floats, Readings
-from levada.domain.time import from_np, isoformat_z
+from levada.domain.time import from_np
+from levada.forecast.output import LeftOut
 
 __all__ = ["Screened", "screen"]
 
@@ -22,10 +23,10 @@ _NINE_TENTHS_IN_SIGMAS = 1.645
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """The readings that are left, and notes on those that are not."""
+    """The readings that are left, and an account of those that are not."""
 
     readings: Readings
-    notes: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
 
 
 def screen(readings: Readings, interval_s: int) -> Screened:
@@ -44,13 +45,13 @@ def screen(readings: Readings, interval_s: int) -> Screened:
     negative = values < 0
     frozen = _frozen(readings, interval_s)
     spikes = _spikes(readings) & ~negative & ~frozen
-    notes = [
-        f"left out {int(bad.sum())} {what}, the last at {isoformat_z(from_np(times[bad][-1]))}"
+    left_out = tuple(
+        LeftOut(what=what, count=int(bad.sum()), first=from_np(times[bad][0]), last=from_np(times[bad][-1]))
         for bad, what in ((negative, "readings below zero"), (frozen, "readings of a frozen sensor"), (spikes, "spikes"))
         if bad.any()
-    ]
+    )
     kept = ~(negative | frozen | spikes)
-    return Screened(Readings(times=times[kept], values=values[kept], quality=readings.quality[kept]), tuple(notes))
+    return Screened(Readings(times=times[kept], values=values[kept], quality=readings.quality[kept]), left_out)
 
 
 def _frozen(readings: Readings, interval_s: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from levada.domain.time import Instants, zone
 
-__all__ = ["Ints", "WallClock", "wall_clock"]
+__all__ = ["FREE_KIND", "SATURDAY", "Ints", "WallClock", "wall_clock"]
 
 Ints = NDArray[np.int64]
+
+SATURDAY, FREE_KIND = 5, 6
+"""The kinds of Saturdays, and of Sundays and holidays; sorts of local days are above it."""
 
 _DAY_US = 86_400_000_000
 _HOUR_US = 3_600_000_000
@@ -26,7 +29,8 @@ class WallClock:
 
     `day`: row of the instant's local day, counted from `first_day`; `slot`: local hour 0-23; `minute`: within that hour; all (n,).
     The hour that is repeated when the clock goes back has the same day and slot twice; the one that is skipped has none.
-    Of days, all (days,): `weekday` 0-6 from Monday; `holiday`; `kind`: the weekday, with holidays counted as Sundays;
+    Of days, all (days,): `weekday` 0-6 from Monday; `holiday`; `kind`: the weekday, with holidays counted as Sundays, and a number from
+    7 for each name of local days; `free`: weekends and holidays;
     `before_free`, `after_free`: a working day just before or after a holiday; `bridge`: a working day with free days on both sides.
     """
 
@@ -37,6 +41,7 @@ class WallClock:
     weekday: Ints
     kind: Ints
     holiday: NDArray[np.bool_]
+    free: NDArray[np.bool_]
     before_free: NDArray[np.bool_]
     after_free: NDArray[np.bool_]
     bridge: NDArray[np.bool_]
@@ -66,7 +71,7 @@ def _offsets_us(times: Instants, time_zone: str) -> Ints:
     return offsets
 
 
-def wall_clock(times: Instants, time_zone: str, holidays: Mapping[date, str]) -> WallClock:
+def wall_clock(times: Instants, time_zone: str, holidays: Mapping[date, str], local_days: Mapping[date, str] | None = None) -> WallClock:
     """Local days and hours of `times`: (n,), increasing, at least one. Raises DocumentError for a zone that does not exist."""
     local = times.astype("datetime64[us]").astype(np.int64) + _offsets_us(times, time_zone)
     day_number = local // _DAY_US
@@ -80,14 +85,22 @@ def wall_clock(times: Instants, time_zone: str, holidays: Mapping[date, str]) ->
     free = holiday | (weekday >= 5)
     inner = slice(1, -1)
     working = ~free[inner]
+    kind = np.where(holiday, FREE_KIND, weekday)[inner]
+    named = local_days or {}
+    number = {name: FREE_KIND + 1 + i for i, name in enumerate(sorted(set(named.values())))}
+    for local_day, name in named.items():
+        row = (local_day - _EPOCH).days - first
+        if 0 <= row < count and not holiday[inner][row]:
+            kind[row] = number[name]
     return WallClock(
         first_day=_EPOCH + timedelta(days=first),
         day=day_number - first,
         slot=(local % _DAY_US) // _HOUR_US,
         minute=(local % _HOUR_US) // 60_000_000,
         weekday=weekday[inner],
-        kind=np.where(holiday, 6, weekday)[inner],
+        kind=kind,
         holiday=holiday[inner],
+        free=free[inner],
         before_free=working & holiday[2:],
         after_free=working & holiday[:-2],
         bridge=working & free[2:] & free[:-2] & (holiday[2:] | holiday[:-2]),

@@ -39,7 +39,7 @@ def shape_within_hours(within: Floats, hourly: Floats, clock: WallClock) -> NDAr
         return shape
     recent = np.arange(max(0, hours - 24 * _DAYS), hours)
     recent = recent[np.isfinite(within[recent]).all(axis=1)]
-    free = (clock.kind[clock.day[recent]] >= 5).astype(np.int64)
+    free = clock.free[clock.day[recent]].astype(np.int64)
     cell = free * 24 + clock.slot[recent]
     number = np.bincount(cell, minlength=48)
     total = np.bincount(cell, weights=hourly[recent], minlength=48)
@@ -55,6 +55,6 @@ def shape_within_hours(within: Floats, hourly: Floats, clock: WallClock) -> NDAr
 
 def split_hours(flow: Floats, target: Ints, clock: WallClock, shape: NDArray[np.float64]) -> Floats:
     """Mean flows of the steps of the target hours, (rows, per_hour), from the means of those hours, (rows,)."""
-    free = (clock.kind[clock.day[target]] >= 5).astype(np.int64)
+    free = clock.free[clock.day[target]].astype(np.int64)
     split: Floats = flow[:, None] * shape[free, clock.slot[target]]
     return split

@@ -2,7 +2,7 @@
 
 | rung | needs | what it is |
 |---|---|---|
-| ensemble | 21 full days, readings within the last three days | boosted trees and the seasonal model, weighted by recent skill |
+| ensemble | 21 full days, readings within the last three days | boosted trees, like days and the seasonal model, weighed by recent skill |
 | seasonal | 20 known hours | the usual week at the present level; in the first two weeks a typical day |
 | network pattern | the network's own demand pattern | what the engineer who built the model thought |
 """
@@ -10,210 +10,193 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
 from levada.domain.errors import InputGap
-from levada.domain.plan import ZoneForecast
-from levada.domain.series import Floats, Readings
-from levada.domain.time import from_np, isoformat_z
-from levada.forecast.grid import even_steps, known_readings
-from levada.forecast.history import History, history
-from levada.forecast.intervals import conformal_band
-from levada.forecast.models.boosted import Boosted, fit_boosted
+from levada.domain.series import Floats
+from levada.domain.time import isoformat_z
+from levada.forecast.ensemble import Ensemble
+from levada.forecast.features import feature_names, rows
+from levada.forecast.history import mean_of_known
+from levada.forecast.inputs import ForecastInput
+from levada.forecast.intervals import GRID, Band, conformal_band, conformal_quantiles, interpolated
 from levada.forecast.models.seasonal import seasonal
 from levada.forecast.models.typical_day import typical_day
-from levada.forecast.screen import screen
+from levada.forecast.output import Driver, Explanation, Rung, SeriesForecast
+from levada.forecast.past import ENSEMBLE_DAYS, Past
+from levada.forecast.special_days import special_days, whole_days
+from levada.forecast.trained import Trained
 from levada.forecast.wall_clock import Ints
-from levada.forecast.within_hour import hours_of_steps, shape_within_hours, split_hours
+from levada.forecast.weights import FIRST_DAY_H
+from levada.forecast.within_hour import split_hours
 
-__all__ = ["ENSEMBLE_DAYS", "Horizon", "forecast_zone"]
+__all__ = ["ZoneResult", "forecast_zone"]
 
-ENSEMBLE_DAYS = 21
 _WEEKS_KNOWN_DAYS = 14
 _LEAST_HOURS = 20
 _PATTERN_SPREAD = 0.6
 _FIRST_DAY_SPREAD, _TWO_WEEKS_SPREAD = 0.4, 0.25
-_CALIBRATION_DAYS = 84
 _CALIBRATION_EVERY_H = 6
+_CALIBRATION_DAYS = 7
+_LEAST_ERRORS = 100
+_LEAST_ISSUE_TIMES = 10
+_DRIVERS = 6
+_DRIVERS_EVERY_H = 7
+"""Shapley values are the dearest part of a forecast: hours that far apart still meet every hour of the day within a week."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Horizon:
-    """The steps to forecast, and the clock and calendar they are told on."""
+@dataclass(frozen=True, slots=True, eq=False)
+class ZoneResult:
+    """A zone's forecast, its quantiles at intervals.GRID (GRID, steps), and errors of past issue times (issue times, hours), for paths."""
 
-    issue_time: datetime
-    start: datetime
-    step_s: int
-    count: int
-    time_zone: str
-    holidays: Mapping[date, str]
-    seed: int
-
-    @property
-    def per_hour(self) -> int:
-        return 3600 // self.step_s
-
-    @property
-    def hours(self) -> int:
-        return -(-self.count // self.per_hour)
+    forecast: SeriesForecast
+    margin: Floats
+    past_errors: Floats
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Past:
-    """A zone's past: hours, and their steps, (known, per_hour)."""
-
-    hours: History
-    within: Floats
-    shape: NDArray[np.float64]
-
-    def free(self, target: Ints) -> NDArray[np.int64]:
-        return (self.hours.clock.kind[self.hours.clock.day[target]] >= 5).astype(np.int64)
-
-
-def forecast_zone(zone: str, readings: Readings, fallback: Floats | None, horizon: Horizon) -> ZoneForecast:
-    """Quantiles of one zone's flow over the horizon's steps. Raises InputGap where there is neither a day of readings nor a pattern."""
-    known, interval_s = known_readings(readings, horizon.issue_time)
-    screened = screen(known, interval_s)
-    notes = list(screened.notes)
-    steps = even_steps(screened.readings, interval_s, horizon.start, horizon.step_s)
-    within, hourly = hours_of_steps(steps, horizon.per_hour)
-    known_hours = int(np.isfinite(hourly).sum())
-    if known_hours < _LEAST_HOURS:
-        notes.append(f"{known_hours} hours of readings: {_LEAST_HOURS} are needed for a forecast from measurements")
-        if fallback is None:
-            raise InputGap(
-                f"zone {zone!r} has {known_hours} hours of usable flow readings by {isoformat_z(horizon.issue_time)} and no demand pattern",
-                f"deliver at least {_LEAST_HOURS} hours of its flow, or give its junctions a demand pattern in the network",
-            )
-        flow = np.maximum(np.nan_to_num(fallback), 0.0)
-        return _document(zone, "network pattern", flow * (1 - _PATTERN_SPREAD), flow, flow * (1 + _PATTERN_SPREAD), notes)
-    arranged = history(hourly, horizon.start, horizon.hours, horizon.time_zone, horizon.holidays)
-    past = _Past(hours=arranged, within=within, shape=shape_within_hours(within, hourly, arranged.clock))
-    if arranged.scale <= 0:
-        nothing = np.zeros(horizon.count)
-        return _document(zone, "seasonal", nothing, nothing, nothing, [*notes, "every usable reading is zero"])
-    stale = _stale(screened.readings, hourly)
-    if stale:
-        notes.append(stale)
-    if arranged.full_days >= ENSEMBLE_DAYS and not stale:
-        found = _ensemble(zone, past, horizon, notes)
-        if found is not None:
-            return found
-    if arranged.full_days < ENSEMBLE_DAYS:
-        notes.append(f"{arranged.full_days} full days of readings: {ENSEMBLE_DAYS} are needed for the ensemble")
-    return _seasonal(zone, past, horizon, notes)
+def forecast_zone(inputs: ForecastInput, past: Past, trained: Trained | None) -> ZoneResult:
+    """Quantiles of one zone's flow, by its trained ensemble where it has one. Raises InputGap with neither a day of readings nor a pattern."""
+    if past.measured_hours < _LEAST_HOURS:
+        return _by_pattern(inputs, past)
+    if past.hours.scale <= 0:
+        past.notes.append("every usable reading is zero")
+        return _result(inputs, past, Rung.SEASONAL, np.zeros((len(GRID), inputs.count)), Explanation(members={"seasonal": 1.0}))
+    if trained is not None:
+        return _by_ensemble(inputs, past, trained)
+    if past.hours.full_days < ENSEMBLE_DAYS:
+        past.notes.append(f"{past.hours.full_days} full days of readings: {ENSEMBLE_DAYS} are needed for the ensemble")
+    elif past.fresh:
+        past.notes.append("too few complete weeks to fit the ensemble")
+    return _by_season(inputs, past)
 
 
-def _stale(readings: Readings, hourly: Floats) -> str | None:
-    if np.isfinite(hourly[-72:]).sum() >= 12:
-        return None
-    return f"under 12 hours of readings in the last three days, the last at {isoformat_z(from_np(readings.times[-1]))}"
+def _by_pattern(inputs: ForecastInput, past: Past) -> ZoneResult:
+    past.notes.append(f"{past.measured_hours} hours of readings: {_LEAST_HOURS} are needed for a forecast from measurements")
+    if inputs.fallback is None or past.zone not in inputs.fallback:
+        raise InputGap(
+            f"zone {past.zone!r} has {past.measured_hours} hours of usable flow readings by {isoformat_z(inputs.issue_time)} and no demand pattern",
+            f"deliver at least {_LEAST_HOURS} hours of its flow, or give its junctions a demand pattern in the network",
+        )
+    flow = np.maximum(np.nan_to_num(inputs.fallback[past.zone]), 0.0)
+    return _result(inputs, past, Rung.PATTERN, _spread(flow, _PATTERN_SPREAD), Explanation(members={"network pattern": 1.0}))
 
 
-def _ahead(past: _Past, horizon: Horizon) -> tuple[Ints, Ints]:
-    known = past.hours.known
-    target = known + np.arange(horizon.hours)
-    return np.full(horizon.hours, known), target
-
-
-def _ensemble(zone: str, past: _Past, horizon: Horizon, notes: list[str]) -> ZoneForecast | None:
-    """Members weighted by their skill on recent issue times that the first fit has not seen; then fitted again on all."""
+def _ahead(past: Past) -> tuple[Ints, Ints]:
     hours = past.hours
-    known = hours.known
-    held_out = 24 * int(np.clip(hours.full_days // 3, 7, _CALIBRATION_DAYS))
-    first_fit = fit_boosted(hours, known - held_out, horizon.hours, horizon.seed)
-    last_fit = fit_boosted(hours, known, horizon.hours, horizon.seed)
-    if first_fit is None or last_fit is None:
-        notes.append("too few complete weeks to fit the ensemble")
-        return None
-    origin, target = _recent_pairs(hours, held_out, horizon.hours)
-    if len(origin) < 100:
-        notes.append("too few recent readings to weigh the ensemble")
-        return None
-    trees, usual = first_fit.flow(hours, origin, target), seasonal(hours, origin, target)
-    share = _share(hours.flow[target], trees, usual)
-    at, ahead = _ahead(past, horizon)
-    flow = _blend(last_fit, share, hours, at, ahead)
-    low, mid, high = _with_band(past, horizon, flow, origin, target, share * trees + (1 - share) * usual)
-    return _document(zone, "ensemble", low, mid, high, [*notes, f"weights: boosted trees {share:.2f}, seasonal {1 - share:.2f}"])
+    return np.full(hours.ahead, hours.known), hours.known + np.arange(hours.ahead)
 
 
-def _blend(model: Boosted, share: float, hours: History, origin: Ints, target: Ints) -> Floats:
-    return share * model.flow(hours, origin, target) + (1 - share) * seasonal(hours, origin, target)
+def _by_ensemble(inputs: ForecastInput, past: Past, trained: Trained) -> ZoneResult:
+    # What the trees call level is measured by the flow that they were fitted on.
+    hours, ensemble = replace(past.hours, scale=trained.scale), trained.ensemble
+    origin, target = _ahead(past)
+    of = rows(hours, origin, target)
+    flow = ensemble.flow(of, hours, origin, target)
+    every = slice(None, None, _DRIVERS_EVERY_H)
+    effect = np.abs(ensemble.effects(of.part(every), (target - origin)[every])).mean(axis=0) / max(float(flow.mean()), 1e-12)
+    names = feature_names(hours)
+    explanation = Explanation(
+        members=_shares(ensemble, hours.ahead),
+        drivers=tuple(Driver(name=names[i], effect=float(effect[i])) for i in np.argsort(-effect, kind="stable")[:_DRIVERS] if effect[i] > 0),
+        weather=ensemble.weather,
+    )
+    return _result(inputs, past, Rung.ENSEMBLE, _margin(inputs, past, flow, trained.band, trained.shape), explanation, trained.past_errors)
 
 
-def _share(measured: Floats, trees: Floats, usual: Floats) -> float:
-    """Weight of the trees: the best of eleven by mean absolute error, drawn half-way to equal weights, as recent skill is noisy."""
-    candidates = np.linspace(0.0, 1.0, 11)
-    errors = [float(np.abs(measured - (w * trees + (1 - w) * usual)).mean()) for w in candidates]
-    return 0.5 * (0.5 + float(candidates[int(np.argmin(errors))]))
+def _shares(ensemble: Ensemble, hours: int) -> Mapping[str, float]:
+    near = min(1.0, FIRST_DAY_H / hours)
+    return {name: float(near * weight[0] + (1 - near) * weight[1]) for name, weight in ensemble.weights.items()}
 
 
-def _recent_pairs(hours: History, held_out: int, lead_hours: int) -> tuple[Ints, Ints]:
-    """Earlier issue times within the last `held_out` hours, and the known hours that each looked ahead to."""
-    origins = np.arange(hours.known - _CALIBRATION_EVERY_H, max(hours.known - held_out, 168) - 1, -_CALIBRATION_EVERY_H)[::-1]
-    origin = np.repeat(origins, lead_hours)
-    target = origin + np.tile(np.arange(lead_hours), len(origins))
+def _margin(inputs: ForecastInput, past: Past, flow: Floats, band: Band, shape: Floats) -> Floats:
+    """Quantiles (GRID, steps) of the forecast hours' steps round the median `flow` (hours,)."""
+    clock, per_hour, count = past.hours.clock, past.per_hour, inputs.count
+    _, target = _ahead(past)
+    mid = np.maximum(split_hours(flow, target, clock, shape).ravel()[:count], 0.0)
+    free, slot = np.repeat(clock.free[clock.day[target]], per_hour)[:count], np.repeat(clock.slot[target], per_hour)[:count]
+    return band.around(mid, np.arange(count) / per_hour, free, slot)
+
+
+def _by_season(inputs: ForecastInput, past: Past) -> ZoneResult:
+    hours = past.hours
+    origin, target = _ahead(past)
+    explanation = Explanation(members={"seasonal": 1.0})
+    flow = typical_day(hours, target)
+    if hours.full_days >= _WEEKS_KNOWN_DAYS:
+        flow = np.where(np.isfinite(hours.baseline[target]), seasonal(hours, origin, target), flow)
+        origin, target = _recent_pairs(past)
+        if len(origin) >= _LEAST_ERRORS:
+            errors = past.step_errors(origin, target, seasonal(hours, origin, target))
+            band = conformal_band(**errors, days=len(np.unique(hours.clock.day[target])))
+            return _result(inputs, past, Rung.SEASONAL, _margin(inputs, past, flow, band, past.shape), explanation)
+    days = min(max(hours.full_days, 1), _WEEKS_KNOWN_DAYS)
+    # So few days say little of how days differ: the band is a share of the flow, narrower as days come in.
+    spread = _FIRST_DAY_SPREAD + (_TWO_WEEKS_SPREAD - _FIRST_DAY_SPREAD) * (days - 1) / (_WEEKS_KNOWN_DAYS - 1)
+    past.notes.append(f"the band is {spread:.0%} of the flow: too few days to measure it")
+    mid = np.maximum(split_hours(flow, _ahead(past)[1], hours.clock, past.shape).ravel()[: inputs.count], 0.0)
+    return _result(inputs, past, Rung.SEASONAL, _spread(mid, spread), explanation)
+
+
+def _recent_pairs(past: Past) -> tuple[Ints, Ints]:
+    """Issue times of the last week, and the known hours that each looked ahead to."""
+    hours = past.hours
+    origins = np.arange(hours.known - _CALIBRATION_EVERY_H, max(hours.known - 24 * _CALIBRATION_DAYS, 168) - 1, -_CALIBRATION_EVERY_H)[::-1]
+    origin = np.repeat(origins, hours.ahead)
+    target = origin + np.tile(np.arange(hours.ahead), len(origins))
     judged = target < hours.known
     origin, target = origin[judged], target[judged]
     judged = np.isfinite(hours.flow[target]) & np.isfinite(hours.baseline[target])
     return origin[judged], target[judged]
 
 
-def _seasonal(zone: str, past: _Past, horizon: Horizon, notes: list[str]) -> ZoneForecast:
-    hours = past.hours
-    at, ahead = _ahead(past, horizon)
-    if hours.full_days >= _WEEKS_KNOWN_DAYS:
-        flow = np.where(np.isfinite(hours.baseline[ahead]), seasonal(hours, at, ahead), typical_day(hours, ahead))
-        origin, target = _recent_pairs(hours, 24 * 7, horizon.hours)
-        if len(origin) >= 100:
-            low, mid, high = _with_band(past, horizon, flow, origin, target, seasonal(hours, origin, target))
-            return _document(zone, "seasonal", low, mid, high, notes)
-    else:
-        flow = typical_day(hours, ahead)
-    days = min(max(hours.full_days, 1), _WEEKS_KNOWN_DAYS)
-    # So few days say little of how days differ: the band is a share of the flow, narrower as days come in.
-    spread = _FIRST_DAY_SPREAD + (_TWO_WEEKS_SPREAD - _FIRST_DAY_SPREAD) * (days - 1) / (_WEEKS_KNOWN_DAYS - 1)
-    notes.append(f"the band is {spread:.0%} of the flow: too few days to measure it")
-    mid = np.maximum(split_hours(flow, ahead, hours.clock, past.shape).ravel()[: horizon.count], 0.0)
-    return _document(zone, "seasonal", mid * (1 - spread), mid, mid * (1 + spread), notes)
+def _spread(flow: Floats, of_flow: float) -> Floats:
+    """Quantiles (GRID, steps) as shares of the flow: `of_flow` is how far 10 and 90 % lie from the median."""
+    return np.maximum(flow * (1 + of_flow * (np.asarray(GRID)[:, None] - 0.5) / 0.4), 0.0)
 
 
-def _with_band(
-    past: _Past, horizon: Horizon, flow: Floats, origin: Ints, target: Ints, recent: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Steps of the forecast hours with the band that forecasts `recent` of known hours (rows,) have earned, all (count,)."""
-    clock, per_hour = past.hours.clock, horizon.per_hour
-    step_h = 1.0 / per_hour
-    error = (past.within[target] - split_hours(np.maximum(recent, 0.0), target, clock, past.shape)).ravel()
-    lead = ((target - origin)[:, None] + np.arange(per_hour) * step_h).ravel()
-    measured = np.isfinite(error)
-    band = conformal_band(
-        error=error[measured],
-        lead_h=lead[measured],
-        free=np.repeat(past.free(target), per_hour)[measured],
-        slot=np.repeat(clock.slot[target], per_hour)[measured],
-        days=len(np.unique(clock.day[target])),
+def _result(
+    inputs: ForecastInput, past: Past, rung: Rung, margin: Floats, explanation: Explanation, past_errors: Floats | None = None
+) -> ZoneResult:
+    days, volumes = _volumes(inputs, margin, past_errors)
+    told = replace(
+        explanation,
+        special_days=special_days(inputs.start, -(-inputs.count * inputs.step_s // 3600), inputs.time_zone, inputs.holidays, inputs.local_days),
+        left_out=past.left_out,
+        changes=past.changes,
+        notes=tuple(past.notes),
     )
-    _, ahead = _ahead(past, horizon)
-    count = horizon.count
-    mid = np.maximum(split_hours(flow, ahead, clock, past.shape).ravel()[:count], 0.0)
-    lead_ahead = (np.arange(count) * step_h).astype(np.float64)
-    low, high = band.around(
-        mid, lead_ahead, np.repeat(past.free(ahead), per_hour)[:count], np.repeat(clock.slot[ahead], per_hour)[:count]
+    found = SeriesForecast(
+        zone=past.zone,
+        rung=rung,
+        quantiles_m3_per_s=interpolated(margin, inputs.quantiles),
+        days=tuple(days),
+        day_volume_m3=interpolated(volumes, inputs.quantiles),
+        explanation=told,
     )
-    return low, mid, high
+    return ZoneResult(found, margin, np.empty((0, past.hours.ahead)) if past_errors is None else past_errors)
 
 
-def _document(zone: str, method: str, low: Floats, mid: Floats, high: Floats, notes: list[str]) -> ZoneForecast:
-    def rounded(flow: Floats) -> list[float]:
-        # A millilitre a second is far below any meter; shorter numbers make smaller documents.
-        return [float(v) for v in np.round(flow, 9)]
+def _volumes(inputs: ForecastInput, margin: Floats, past_errors: Floats | None) -> tuple[list[date], Floats]:
+    """Whole local days of the horizon and quantiles (GRID, days) of their volumes, m3.
 
-    return ZoneForecast(
-        zone=zone, method=method, q10_m3_per_s=rounded(low), q50_m3_per_s=rounded(mid), q90_m3_per_s=rounded(high), notes=notes
-    )
+    By the errors that whole days had, where they are known; else as if all steps of a day erred alike, which is wider.
+    """
+    end = inputs.start + timedelta(seconds=inputs.count * inputs.step_s)
+    days, columns = [], []
+    median = GRID.index(0.5)
+    for day, first, after in whole_days(inputs.start, end, inputs.time_zone):
+        begin, until = (int((at - inputs.start).total_seconds()) // inputs.step_s for at in (first, after))
+        steps = margin[:, begin:until].sum(axis=1) * inputs.step_s
+        if past_errors is not None and len(past_errors) >= _LEAST_ISSUE_TIMES:
+            hours = slice(begin * inputs.step_s // 3600, -(-until * inputs.step_s // 3600))
+            error = mean_of_known(past_errors[:, hours], axis=1)
+            error = error[np.isfinite(error)] * (after - first).total_seconds()
+            lead_days = max(1.0, begin * inputs.step_s / 86_400)
+            if len(error) >= _LEAST_ISSUE_TIMES:
+                steps = np.maximum(steps[median] + conformal_quantiles(error, len(error) / lead_days**0.5), 0.0)
+        days.append(day)
+        columns.append(steps)
+    return days, np.array(columns).T if columns else np.empty((len(GRID), 0))

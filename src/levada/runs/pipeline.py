@@ -82,7 +82,7 @@ def _forecast(inputs: PlanInput, network: Network, holidays: Mapping[date, str],
             fallback=fallback,
             seed=seed,
         )
-    )
+    ).report()
 
 
 def _plan(inputs: PlanInput, stated: StatedProblem, rung: Rung, expected: ForecastReport) -> Plan:

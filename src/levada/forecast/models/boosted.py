@@ -1,29 +1,29 @@
-"""Gradient-boosted trees on departures from the usual week (LightGBM), one model for all lead times of a zone."""
+"""Gradient-boosted trees (LightGBM), one model of a zone for all lead times. They learn the flow as a departure from the level of the
+week before (in units of it), by absolute error; or the flow as a share of the usual of like days, by squared error: two views that err
+differently, so that their mean errs less.
+"""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
 import lightgbm
 import numpy as np
+from numpy.typing import NDArray
 
 from levada.domain.series import Floats
-from levada.forecast.features import features, floored_baseline
-from levada.forecast.history import History
+from levada.forecast.features import FLOOR, Rows
 from levada.forecast.wall_clock import Ints
 
-__all__ = ["Boosted", "fit_boosted", "training_pairs"]
+__all__ = ["Boosted", "View", "fit_boosted"]
 
-_MAX_ROWS: Final = 30_000
-_ORIGIN_DISTANCES_H: Final = (6, 12, 24)
-_FIRST_TARGET_H: Final = 14 * 24
-_DEPARTURE_LIMITS: Final = (-1.0, 1.5)
 _HALF_LIFE_H: Final = 365 * 24
+_SHARE_LIMITS: Final = (0.0, 2.5)
 
 _PARAMETERS: Final[dict[str, object]] = {
-    "objective": "regression",
     "learning_rate": 0.05,
-    "feature_fraction": 0.7,
+    "feature_fraction": 0.5,
     "bagging_fraction": 0.7,
     "bagging_freq": 1,
     "lambda_l2": 1.0,
@@ -36,60 +36,70 @@ _PARAMETERS: Final[dict[str, object]] = {
 }
 
 
+class View(StrEnum):
+    """What the trees learn."""
+
+    LEVEL = "level"
+    USUAL = "usual"
+
+
 class Boosted:
     """A fitted model of one zone."""
 
-    def __init__(self, booster: lightgbm.Booster) -> None:
-        self._booster = booster
+    def __init__(self, booster: lightgbm.Booster, view: View) -> None:
+        self._booster, self.view = booster, view
 
-    def flow(self, history: History, origin: Ints, target: Ints) -> Floats:
-        """Mean flow of the target hours as seen at the origins, m3/s, (rows,)."""
-        departure = np.asarray(self._booster.predict(features(history, origin, target), num_threads=1), dtype=np.float64)
-        flow: Floats = floored_baseline(history)[target] * (1.0 + departure)
-        return flow
+    def flow(self, rows: Rows) -> Floats:
+        """Mean flow of the rows' target hours, m3/s, (rows,)."""
+        found: Floats = self._unit(rows) * np.asarray(self._booster.predict(self._seen(rows), num_threads=1), dtype=np.float64)
+        return found
+
+    def effects(self, rows: Rows) -> Floats:
+        """What each feature adds to each row's flow (Shapley values of the trees), m3/s, (rows, features)."""
+        values = np.asarray(self._booster.predict(self._seen(rows), num_threads=1, pred_contrib=True), dtype=np.float64)
+        found: Floats = self._unit(rows)[:, None] * values[:, :-1]
+        return found
+
+    def _unit(self, rows: Rows) -> Floats:
+        return rows.level if self.view is View.LEVEL else _floored_usual(rows)
+
+    def _seen(self, rows: Rows) -> NDArray[np.float32]:
+        # Columns that only others were fitted on, the weather's, are the last.
+        return np.ascontiguousarray(rows.table[:, : self._booster.num_feature()])
+
+    def text(self) -> str:
+        """The trees in LightGBM's own text format."""
+        found: str = self._booster.model_to_string()
+        return found
+
+    @classmethod
+    def from_text(cls, text: str, view: View) -> Boosted:
+        """Read text(). Raises lightgbm's error for another text."""
+        return cls(lightgbm.Booster(model_str=text), view)
 
 
-def training_pairs(history: History, until: int, lead_hours: int, seed: int) -> tuple[Ints, Ints]:
-    """Pairs (origin, target) to learn from, all targets before hour `until`, leads 0 .. lead_hours - 1.
+def _floored_usual(rows: Rows) -> Floats:
+    return np.maximum(rows.usual, FLOOR * rows.level)
 
-    Origins share the issue time's local hour, or lie a whole number of 6 or 12 hours from it while that keeps the rows few:
-    a planner that asks at midnight is not helped by what is known at noon. Above the limit a random choice is made from the seed.
+
+def fit_boosted(rows: Rows, flow: Floats, age_h: Ints, view: View, seed: int, scale: Floats | float = 1.0) -> Boosted:
+    """Learn `flow` (rows,), m3/s, from `rows`; a row of which the target lies `age_h` back counts half after a year.
+
+    Errors count in m3/s over `scale`, the mean flow of each row's zone where there are several. Few rows get fewer and smaller trees.
     """
-    slot = history.clock.slot
-    for distance in _ORIGIN_DISTANCES_H:
-        at = np.flatnonzero((slot[:until] - slot[history.known]) % distance == 0)
-        if len(at) * lead_hours <= _MAX_ROWS:
-            break
-    origin = np.repeat(at, lead_hours)
-    target = origin + np.tile(np.arange(lead_hours), len(at))
-    inside = (target < until) & (origin >= 168)
-    origin, target = origin[inside], target[inside]
-    usable = (target >= _FIRST_TARGET_H) & np.isfinite(history.flow[target]) & np.isfinite(history.baseline[target])
-    origin, target = origin[usable], target[usable]
-    if len(origin) > _MAX_ROWS:
-        chosen = np.sort(np.random.default_rng(seed).choice(len(origin), _MAX_ROWS, replace=False))
-        origin, target = origin[chosen], target[chosen]
-    return origin, target
-
-
-def fit_boosted(history: History, until: int, lead_hours: int, seed: int) -> Boosted | None:
-    """Fit on targets before hour `until`; None where fewer than 300 rows can be made.
-
-    The trees learn flow / baseline - 1, weighted by the baseline, so that errors count in m3/s; older rows count less (half after a
-    year). Short histories get fewer and smaller trees.
-    """
-    origin, target = training_pairs(history, until, lead_hours, seed)
-    if len(origin) < 300:
-        return None
-    base = floored_baseline(history)[target]
-    departure = np.clip(history.flow[target] / base - 1.0, *_DEPARTURE_LIMITS)
-    weight = base / history.scale * 0.5 ** ((until - target) / _HALF_LIFE_H)
-    days = until // 24
-    parameters = {
+    weight = 0.5 ** (age_h / _HALF_LIFE_H)
+    if view is View.LEVEL:
+        share, weight = flow / rows.level, weight * rows.level / scale
+    else:
+        unit = _floored_usual(rows)
+        share, weight = np.clip(flow / unit, *_SHARE_LIMITS), weight * unit / scale
+    parameters: dict[str, object] = {
         **_PARAMETERS,
+        "objective": "l1" if view is View.LEVEL else "l2",
         "seed": seed % 2**31,
-        "num_leaves": 15 if days > 200 else 8,
-        "min_data_in_leaf": max(20, min(100, len(origin) // 60)),
+        "num_leaves": 15 if len(flow) >= 10_000 else 8,
+        "min_data_in_leaf": int(np.clip(len(flow) // 60, 20, 60)),
     }
-    data = lightgbm.Dataset(features(history, origin, target), departure, weight=weight, params={"verbose": -1})
-    return Boosted(lightgbm.train(parameters, data, num_boost_round=int(np.clip(days, 60, 200))))
+    data = lightgbm.Dataset(np.ascontiguousarray(rows.table), share, weight=weight / weight.mean(), params={"verbose": -1, "max_bin": _PARAMETERS["max_bin"]})
+    rounds = int(np.clip(len(flow) // 60, 60, 200))
+    return Boosted(lightgbm.train(parameters, data, num_boost_round=rounds), view)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from levada.domain.series import Floats
-from levada.forecast.features import floored_baseline, level_before
+from levada.forecast.features import departure_before, floored_baseline
 from levada.forecast.history import History
 from levada.forecast.wall_clock import Ints
 
@@ -22,7 +22,7 @@ def seasonal(history: History, origin: Ints, target: Ints) -> Floats:
     lead time from 0.9 to 0.5: half of a departure from the usual tends to pass within days. Where there is no baseline, the mean flow
     stands for it.
     """
-    three_days, week = level_before(history, origin, 72), level_before(history, origin, 168)
+    three_days, week = departure_before(history, origin, 72), departure_before(history, origin, 168)
     level = np.where(np.isfinite(three_days), three_days, np.where(np.isfinite(week), week, 1.0))
     weight = _LASTING + _PASSING * np.exp(-(target - origin) / _MEMORY_H)
     base = np.where(np.isfinite(history.baseline), history.baseline, floored_baseline(history))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from levada.domain.series import Floats
-from levada.forecast.history import History
+from levada.forecast.history import History, mean_of_known
 from levada.forecast.wall_clock import Ints
 
 __all__ = ["typical_day"]
@@ -18,18 +18,11 @@ def typical_day(history: History, target: Ints) -> Floats:
     that no day has had is interpolated over the clock's circle. Needs at least one known hour.
     """
     clock = history.clock
-    free = clock.kind >= 5
-    everyday = _around_the_clock(_mean(history.by_day))
-    table = np.stack([np.where(np.isfinite(m := _mean(history.by_day[free == sort])), m, everyday) for sort in (False, True)])
+    free = clock.free
+    everyday = _around_the_clock(mean_of_known(history.by_day, axis=0))
+    table = np.stack([np.where(np.isfinite(m := mean_of_known(history.by_day[free == sort], axis=0)), m, everyday) for sort in (False, True)])
     flow: Floats = table[free[clock.day[target]].astype(np.int64), clock.slot[target]]
     return flow
-
-
-def _mean(by_day: Floats) -> Floats:
-    has = np.isfinite(by_day)
-    number = has.sum(axis=0)
-    mean: Floats = np.where(number > 0, np.where(has, by_day, 0.0).sum(axis=0) / np.maximum(number, 1), np.nan)
-    return mean
 
 
 def _around_the_clock(day: Floats) -> Floats:
