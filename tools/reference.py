@@ -122,9 +122,10 @@ PAGES = {"commands.md": commands, "settings.md": settings, "errors.md": errors, 
 def main() -> int:
     stale = []
     OUT.mkdir(parents=True, exist_ok=True)
+    from levada.cases.forecasting.reference import forecast_reference
     from levada.cases.reference import reference
 
-    pages = {name: make() for name, make in PAGES.items()} | reference()
+    pages = {name: make() for name, make in PAGES.items()} | reference() | forecast_reference()
     for name, page in pages.items():
         text = page.rstrip() + "\n"
         path = OUT / name

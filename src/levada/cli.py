@@ -18,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from levada import __version__, cli_schedule
+from levada import __version__, cli_forecast, cli_schedule
 from levada.domain.errors import LevadaError
 from levada.serve import Settings
 from levada.telemetry.log import configure_logs
@@ -53,6 +53,7 @@ def cli() -> None:
     Run all of it:      levada serve
     Put a utility in:   levada tenant apply FOLDER
     Plan one case:      levada schedule FOLDER
+    Forecast demand:    levada forecast run FOLDER
     How does it stand:  levada status
 
     Where data lives and which ports are used is said by the environment; see `levada serve --help`.
@@ -504,7 +505,7 @@ def demo_customer(tenant_id: str) -> None:
     asyncio.run(run_demo_customer(tenant_id, os.environ))
 
 
-for command in (cli_schedule.schedule, cli_schedule.audit, cli_schedule.explain):
+for command in (cli_schedule.schedule, cli_schedule.audit, cli_schedule.explain, cli_forecast.forecast):
     cli.add_command(command)
 
 

@@ -6,16 +6,14 @@ Exit codes: 0 the schedule is accepted, 3 it breaks a limit, 2 asked wrongly.
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
+
+from levada.cli_interrupt import stop_on_interrupt
 
 if TYPE_CHECKING:
     from levada.schedule import Progress
@@ -44,7 +42,7 @@ def schedule(case_path: Path, out: Path | None, as_json: bool, quiet: bool) -> N
     from levada import cases
 
     case = cases.load(case_path)
-    with _stop_on_interrupt() as stop:
+    with stop_on_interrupt("stopping: the best plan so far comes after its audit; Ctrl-C again aborts") as stop:
         line = _ProgressLine(quiet=quiet)
 
         def watch(now: Progress) -> bool:
@@ -123,28 +121,6 @@ def explain(case_path: Path, schedule_path: Path, as_json: bool) -> None:
         click.echo("    " + ", ".join(f"{name} {value:.6g}" for name, value in r.figures.items()))
     if not reasons:
         click.echo("no pump is switched")
-
-
-class _Stop:
-    asked = False
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[_Stop]:
-    """Within it the first Ctrl-C only asks to stop; the second interrupts as usual."""
-    stop = _Stop()
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        if stop.asked:
-            raise KeyboardInterrupt
-        stop.asked = True
-        click.echo("\nstopping: the best plan so far comes after its audit; Ctrl-C again aborts", err=True)
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class _ProgressLine:

@@ -8,6 +8,8 @@ import pytest
 from pydantic import BaseModel
 
 from levada.cases.document import CaseDocument
+from levada.cases.forecasting.document import ForecastCaseDocument
+from levada.cases.forecasting.reference import forecast_reference
 from levada.cases.plan_document import PlanDocument
 from levada.cases.reference import reference
 
@@ -20,7 +22,7 @@ def models(annotation: Any) -> set[type[BaseModel]]:
     return set[type[BaseModel]]().union(*(models(a) for a in get_args(annotation)))
 
 
-PARTS = {m.__name__: m for m in models(CaseDocument)}
+PARTS = {m.__name__: m for m in models(CaseDocument) | models(ForecastCaseDocument)}
 
 
 @pytest.mark.parametrize("model", [PARTS[name] for name in sorted(PARTS)], ids=sorted(PARTS))
@@ -33,9 +35,10 @@ def test_each_field_of_a_plan_says_what_it_means() -> None:
     assert [name for name, field in PlanDocument.model_fields.items() if not field.description and name != "name"] == []
 
 
-@pytest.mark.parametrize("name", ["case.md", "case.schema.json"])
+@pytest.mark.parametrize("name", ["case.md", "case.schema.json", "forecast-case.md", "forecast-case.schema.json"])
 def test_the_reference_is_made_from_todays_models(name: str) -> None:
-    assert (DOCS / name).read_text() == reference()[name].rstrip() + "\n", "run `make reference`"
+    pages = reference() | forecast_reference()
+    assert (DOCS / name).read_text() == pages[name].rstrip() + "\n", "run `make reference`"
 
 
 def test_the_schema_takes_what_the_model_takes() -> None:

@@ -10,14 +10,15 @@ import math
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from levada.cases.document import CaseDocument
 from levada.domain.errors import DocumentError, FileError
 
 __all__ = ["LARGEST_NUMBER", "CaseText", "read_bytes"]
+
+_D = TypeVar("_D", bound=BaseModel)
 
 _LARGEST_CASE_BYTES = 2_000_000
 LARGEST_NUMBER = 1e12
@@ -35,12 +36,13 @@ def read_bytes(path: Path, largest: int) -> bytes:
         raise FileError(file=str(path), problem=f"cannot be read ({e.strerror})", remedy="check that it is a file and that you may read it") from None
 
 
-class CaseText:
-    """A case file as read: `document` checked, and `fault` that makes the error for what does not fit further on."""
+class CaseText(Generic[_D]):
+    """A case file as read: `document` checked by its model, and `fault` that makes the error for what does not fit further on."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, model: type[_D]) -> None:
         """Raises DocumentError (not TOML, not a case) and FileError (not to be read)."""
         self.path = path
+        self._model = model
         raw = read_bytes(path, _LARGEST_CASE_BYTES)
         try:
             self._text = raw.decode("utf-8-sig")
@@ -56,7 +58,7 @@ class CaseText:
         except ValueError as e:  # a whole number of thousands of digits
             raise DocumentError(str(path), "the file", f"cannot be read: {e}") from None
         try:
-            self.document = CaseDocument.model_validate(self._data)
+            self.document = model.model_validate(self._data)
         except ValidationError as e:
             raise self._invalid(e) from None
 
@@ -100,15 +102,17 @@ class CaseText:
         return tuple(found), True
 
     def _said(self, error: Any, parts: tuple[str | int, ...], is_whole: bool) -> str:
-        kind, field = error["type"], _field(parts)
+        kind, field = error["type"], _walk(self._model, parts)[1]
         if kind == "missing":
             return f"is missing; it is required{f'. {field.description}' if field and field.description else ''}"
         if kind == "extra_forbidden":
-            known = _fields_at(parts[:-1])
+            known = [info.alias or name for model in _walk(self._model, parts[:-1])[0] for name, info in model.model_fields.items()]
             near = difflib.get_close_matches(str(parts[-1]), known, 1)
             return f"is unknown; {f'did you mean {near[0]!r}? ' if near else ''}Known here: {', '.join(known)}"
         found = f"found {_short(self._value(parts))}"
         expected = error["msg"].removeprefix("Value error, ")
+        if error["loc"][-1:] == ("[key]",):
+            return f"found the name {str(parts[-1])!r}; {expected}"
         if not is_whole and field and field.description:
             return f"{found}; expected: {field.description}"
         return expected if kind == "value_error" and isinstance(self._value(parts), dict) else f"{found}; {expected[0].lower()}{expected[1:]}"
@@ -171,9 +175,9 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return [m for a in get_args(annotation) for m in _models(a)]
 
 
-def _walk(parts: tuple[str | int, ...]) -> tuple[list[type[BaseModel]], Any]:
+def _walk(root: type[BaseModel], parts: tuple[str | int, ...]) -> tuple[list[type[BaseModel]], Any]:
     """The models that may stand at a path, and the field that its last key is."""
-    models: list[type[BaseModel]] = [CaseDocument]
+    models: list[type[BaseModel]] = [root]
     field: Any = None
     for part in parts:
         for model in models:
@@ -182,14 +186,6 @@ def _walk(parts: tuple[str | int, ...]) -> tuple[list[type[BaseModel]], Any]:
                 field, models = names[str(part)], _models(names[str(part)].annotation)
                 break
     return models, field
-
-
-def _field(parts: tuple[str | int, ...]) -> Any:
-    return _walk(parts)[1]
-
-
-def _fields_at(parts: tuple[str | int, ...]) -> list[str]:
-    return [info.alias or name for model in _walk(parts)[0] for name, info in model.model_fields.items()]
 
 
 def _written(parts: tuple[str | int, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from levada.cases.case_file import CaseText
-from levada.cases.document import Demand
+from levada.cases.document import CaseDocument, Demand
 from levada.cases.inp_terms import InpTimes, clock_demands
 from levada.cases.series import SeriesReader
 from levada.cases.terms import flow_factor
@@ -17,7 +17,7 @@ from levada.domain.timeline import Timeline
 __all__ = ["demands_of"]
 
 
-def demands_of(text: CaseText, network: Network, values: SeriesReader, timeline: Timeline, times: InpTimes) -> tuple[Floats, Floats | None]:
+def demands_of(text: CaseText[CaseDocument], network: Network, values: SeriesReader, timeline: Timeline, times: InpTimes) -> tuple[Floats, Floats | None]:
     """The expected demand, (n, junctions) m3/s, and the scenarios', (scenarios, n, junctions) or None. Raises DocumentError, FileError, RowError."""
     reader = _Demands(text, network, values, timeline, times)
     expected = reader.of(text.document.demand, "demand")
@@ -30,7 +30,7 @@ def demands_of(text: CaseText, network: Network, values: SeriesReader, timeline:
 
 
 class _Demands:
-    def __init__(self, text: CaseText, network: Network, values: SeriesReader, timeline: Timeline, times: InpTimes) -> None:
+    def __init__(self, text: CaseText[CaseDocument], network: Network, values: SeriesReader, timeline: Timeline, times: InpTimes) -> None:
         self._text, self._network, self._values, self._timeline, self._times = text, network, values, timeline, times
         self._by_patterns: dict[bool, Floats] = {}
 

@@ -69,7 +69,7 @@ def load(path: str | Path) -> Case:
     Raises DocumentError (file, line, field), FileError and RowError (a CSV), NetworkError (the INP).
     """
     at = Path(path)
-    text = CaseText(at / "case.toml" if at.is_dir() else at)
+    text = CaseText(at / "case.toml" if at.is_dir() else at, CaseDocument)
     document = text.document
     clock = _clock(text)
     timeline = Timeline(_steps(text, clock), clock)
@@ -78,7 +78,7 @@ def load(path: str | Path) -> Case:
     return _Loader(text, network, timeline).case()
 
 
-def _clock(text: CaseText) -> tzinfo:
+def _clock(text: CaseText[CaseDocument]) -> tzinfo:
     document = text.document
     if document.time_zone is not None:
         try:
@@ -92,7 +92,7 @@ def _clock(text: CaseText) -> tzinfo:
     return timezone(offset) if offset else UTC
 
 
-def _steps(text: CaseText, clock: tzinfo) -> Steps:
+def _steps(text: CaseText[CaseDocument], clock: tzinfo) -> Steps:
     document = text.document
     try:
         start = instant_of(document.start, clock)
@@ -118,7 +118,7 @@ def _steps(text: CaseText, clock: tzinfo) -> Steps:
 class _Loader:
     """The parts of one case on their way to its problem."""
 
-    def __init__(self, text: CaseText, network: Network, timeline: Timeline) -> None:
+    def __init__(self, text: CaseText[CaseDocument], network: Network, timeline: Timeline) -> None:
         self.text, self.network, self.timeline = text, network, timeline
         self.document: CaseDocument = text.document
         self.values = SeriesReader(text, timeline)

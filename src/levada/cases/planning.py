@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from levada.cases.load import Case
+from levada.cases.output import write_files
 from levada.cases.plan_document import PlanDocument, plan_document
 from levada.cases.plot import plot
 from levada.cases.schedule_csv import write_schedule
 from levada.cases.summary import summary
-from levada.domain.errors import FileError
 from levada.domain.pumping import Audit, PumpingProblem
 from levada.domain.time import from_np, isoformat_z
 from levada.hydraulics.audit import audit
@@ -62,16 +62,7 @@ class CasePlan:
 
     def write(self, folder: str | Path) -> tuple[Path, ...]:
         """Write the files into a folder, which is made where it is missing. Raises FileError where that cannot be done."""
-        at = Path(folder)
-        written = []
-        try:
-            at.mkdir(parents=True, exist_ok=True)
-            for name, text in self.files().items():
-                (at / name).write_text(text, encoding="utf-8", newline="")
-                written.append(at / name)
-        except OSError as e:
-            raise FileError(file=str(e.filename or at), problem=f"cannot be written ({e.strerror})", remedy="choose a folder that you may write to") from None
-        return tuple(written)
+        return write_files(folder, self.files())
 
 
 def plan(case: Case, *, progress: Callable[[Progress], bool] | None = None) -> CasePlan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from levada.cases.case_file import CaseText
-from levada.cases.document import DEFAULT, PumpTerms
+from levada.cases.document import DEFAULT, CaseDocument, PumpTerms
 from levada.cases.terms import Span
 from levada.domain.network import Network
 from levada.domain.plant_fields import PumpFields
@@ -16,7 +16,7 @@ from levada.domain.timeline import Timeline, instant_of
 __all__ = ["pump_fields"]
 
 
-def pump_fields(text: CaseText, network: Network, timeline: Timeline) -> PumpFields:
+def pump_fields(text: CaseText[CaseDocument], network: Network, timeline: Timeline) -> PumpFields:
     """Raises DocumentError where what is said of a pump contradicts itself."""
     shared = text.document.pumps.get(DEFAULT, PumpTerms())
     terms = [_merged(text.document.pumps.get(pump.name, PumpTerms()), shared) for pump in network.pumps]
@@ -62,7 +62,7 @@ def _given(values: list[int | None] | list[float | None]) -> Floats | None:
     return np.array([float(v or 0) for v in values])
 
 
-def _touched(text: CaseText, timeline: Timeline, spans: list[Span] | None, field: str) -> Bools:
+def _touched(text: CaseText[CaseDocument], timeline: Timeline, spans: list[Span] | None, field: str) -> Bools:
     holds = np.zeros(len(timeline.minutes), bool)
     for i, span in enumerate(spans or []):
         try:
@@ -72,7 +72,7 @@ def _touched(text: CaseText, timeline: Timeline, spans: list[Span] | None, field
     return timeline.touched(holds)
 
 
-def _held_s(text: CaseText, timeline: Timeline, terms: PumpTerms, name: str) -> float:
+def _held_s(text: CaseText[CaseDocument], timeline: Timeline, terms: PumpTerms, name: str) -> float:
     """Seconds in the initial state; where nothing is said, as long as any limit asks."""
     if terms.since is None:
         return float(max(terms.min_on or 0, terms.min_off or 0))

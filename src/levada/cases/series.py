@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from levada.cases.case_file import CaseText
+from levada.cases.document import CaseDocument
 from levada.cases.table import Table, read_table
 from levada.cases.terms import Series
 from levada.domain.series import Floats
@@ -19,7 +20,7 @@ __all__ = ["SeriesReader"]
 class SeriesReader:
     """Reads the values of one case: `over_steps` for a Series, `table` for a file of it (each read once)."""
 
-    def __init__(self, text: CaseText, timeline: Timeline) -> None:
+    def __init__(self, text: CaseText[CaseDocument], timeline: Timeline) -> None:
         self._text, self._timeline = text, timeline
         self._tables: dict[Path, Table] = {}
 

@@ -55,7 +55,7 @@ class Rows:
         return np.array(values)
 
 
-def read_rows(path: Path) -> Rows:
+def read_rows(path: Path, *, most_rows: int = _MOST_ROWS) -> Rows:
     """Read a CSV, delimited by commas or semicolons. Raises FileError (no file, no rows, too large, a name twice) and RowError."""
     try:
         text = read_bytes(path, _LARGEST_BYTES).decode("utf-8-sig")
@@ -72,8 +72,8 @@ def read_rows(path: Path) -> Rows:
             if len(cells) != len(header):
                 raise RowError(file=str(path), line=reader.line_num, column=header[0] if header else "", found=f"{len(cells)} cells", expected=f"{len(header)}, as in the header")
             rows.append((reader.line_num, cells))
-            if len(rows) > _MOST_ROWS:
-                raise FileError(file=str(path), problem=f"has more than {_MOST_ROWS} rows", remedy="cut it to the horizon")
+            if len(rows) > most_rows:
+                raise FileError(file=str(path), problem=f"has more than {most_rows} rows", remedy="cut it to what the case needs")
     except csv.Error as e:
         raise FileError(file=str(path), problem=f"is not CSV: line {reader.line_num}: {e}", remedy="look for unbalanced quotes") from None
     if not rows or not header:

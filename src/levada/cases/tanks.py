@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from levada.cases.case_file import CaseText
-from levada.cases.document import DEFAULT, TankTerms
+from levada.cases.document import DEFAULT, CaseDocument, TankTerms
 from levada.cases.series import SeriesReader
 from levada.cases.terms import Series
 from levada.domain.network import Network, Tank
@@ -18,7 +18,7 @@ __all__ = ["tank_fields"]
 _ROUNDING_M = 1e-6
 
 
-def tank_fields(text: CaseText, network: Network, values: SeriesReader, timeline: Timeline) -> TankFields:
+def tank_fields(text: CaseText[CaseDocument], network: Network, values: SeriesReader, timeline: Timeline) -> TankFields:
     """Raises DocumentError where the levels of a tank contradict each other."""
     shared = text.document.tanks.get(DEFAULT, TankTerms())
     read = [_Tank(text, tank, _merged(text.document.tanks.get(tank.name, TankTerms()), shared)) for tank in network.tanks]
@@ -52,7 +52,7 @@ def _merged(own: TankTerms, shared: TankTerms) -> TankTerms:
 class _Tank:
     """One tank's levels, m above its elevation: `low`, `high`, `initial`, `end` (least, greatest)."""
 
-    def __init__(self, text: CaseText, tank: Tank, terms: TankTerms) -> None:
+    def __init__(self, text: CaseText[CaseDocument], tank: Tank, terms: TankTerms) -> None:
         self._text, self.tank, self.terms = text, tank, terms
         self._zero_m = tank.elevation_m if terms.datum == "head" else 0.0
         self.low = self._level(terms.min, tank.min_level_m)
