@@ -37,6 +37,10 @@ def share_junction(documents: dict[str, Any]) -> None:
     documents["operation"]["zones"]["hamlet"] = {"flow_series": "zone.village.flow", "junctions": ["VIL"]}
 
 
+def balance_nowhere(documents: dict[str, Any]) -> None:
+    documents["operation"]["zones"]["village"] = {"balance": {"tanks": ["TANK"], "inflow_series": ["zone.village.flow"]}, "junctions": ["VIL"]}
+
+
 def lose_series(documents: dict[str, Any]) -> None:
     del documents["files"]["contracts"][0]["columns"]["TNK_LEVEL"]
 
@@ -83,6 +87,7 @@ def hours_from_a_flow(documents: dict[str, Any]) -> None:
         (rename_pump, "operation, pumps.PU3: there is no pump 'PU3'; did you mean"),
         (forget_tank, "operation, tanks.TANK: there is no tank 'TANK'"),
         (share_junction, "is already in zone"),
+        (balance_nowhere, "operation, zones.village.balance.tanks: there is no tank 'TANK'"),
         (lose_series, "operation, tanks.TNK.level_series: there is no file contract column for series 'tank.TNK.level'"),
         (level_from_flow, "series 'zone.village.flow' is delivered as flow, but level is needed"),
         (other_network, "operation, network: names 000000000000"),

@@ -11,7 +11,7 @@ from tests.runs import tiny
 from levada.domain.calendar import holidays_in
 from levada.domain.plan import ForecastReport, Plan, ZoneForecast
 from levada.domain.plan_input import PlanInput
-from levada.domain.series import Readings
+from levada.domain.series import Floats, Readings
 from levada.domain.time import Window, floor_to, to_np
 from levada.hydraulics.inp import read_network
 from levada.runs.problem import StatedProblem, state_problem
@@ -37,6 +37,7 @@ def stated(
     readings: dict[str, Readings] | None = None,
     previous: Plan | None = None,
     level_m: float = 2.5,
+    paths: Floats | None = None,
 ) -> StatedProblem:
     """State the problem at `at`; `tank` and `pump` are changes to TNK and PU1, `operation` and `tariff` to the documents, `readings` more of them."""
     base: Any = tiny.document("operation").model_dump(mode="json")
@@ -45,7 +46,7 @@ def stated(
     for name, more in (readings or {}).items():
         inputs.readings[name] = more  # type: ignore[index]
     holidays = holidays_in(inputs.utility, Window(at, at + timedelta(days=4)))
-    return state_problem(inputs, NETWORK, plan_steps(at, inputs.operation), forecast_of(inputs), holidays, seed=7)
+    return state_problem(inputs, NETWORK, plan_steps(at, inputs.operation), forecast_of(inputs), holidays, paths=paths)
 
 
 def hourly(first: str, values: list[float]) -> Readings:

@@ -96,7 +96,7 @@ def test_the_figures_of_the_plan_agree_with_an_audit_of_the_published_lists(resu
     """Only what the document says goes in: whoever reads it can check it."""
     inputs, plan = tiny.plan_input(), result.plan
     network = read_network(tiny.INP, "tiny")
-    stated = state_problem(inputs, network, plan_steps(inputs.issue_time, inputs.operation), result.forecast, {}, seed=7)
+    stated = state_problem(inputs, network, plan_steps(inputs.issue_time, inputs.operation), result.forecast, {})
     on = np.array([pump.on for pump in plan.pumps]).T
     verdict = audit(stated.problem, PumpSchedule(on=on, speed=np.where(on, np.array([pump.speed for pump in plan.pumps]).T, 0.0)))
     assert verdict.accepted

@@ -33,7 +33,7 @@ def forecast(inputs: PlanInput, flow: np.ndarray | None = None) -> ForecastRepor
 
 
 def stated(inputs: PlanInput) -> StatedProblem:
-    return state_problem(inputs, NETWORK, plan_steps(inputs.issue_time, inputs.operation), forecast(inputs), {}, seed=7)
+    return state_problem(inputs, NETWORK, plan_steps(inputs.issue_time, inputs.operation), forecast(inputs), {})
 
 
 def with_readings(inputs_level: Readings | None = None, **series: Readings) -> PlanInput:

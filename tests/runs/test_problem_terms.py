@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.runs import tiny
-from tests.runs.stating import NETWORK, at_utc, forecast_of, stated
+from tests.runs.stating import at_utc, stated
 from tests.runs.test_ladder import plan_of
 
 from levada.domain.errors import DocumentError
-from levada.domain.plan import ValvePlan
+from levada.domain.plan import PlanResult, ValvePlan
 from levada.domain.pumping_terms import RELAX_ORDER
-from levada.runs.demand import demand_scenarios
-from levada.runs.steps import plan_steps
+from levada.runs.pipeline import compute
 
 
 def test_a_document_that_states_nothing_more_asks_for_nothing_more() -> None:
@@ -58,29 +57,20 @@ def test_a_valve_begins_as_the_plan_that_is_followed_has_it_else_as_stated() -> 
     assert stated(later, operation=valves, previous=follows).problem.valves[0].initial == 0
 
 
-def test_scenarios_lie_about_the_expected_demand_as_the_forecast_s_quantiles_do() -> None:
-    made = stated(operation={"scenarios": {"count": 200, "share": 0.8}}).problem
+def test_scenarios_are_the_forecast_s_paths_split_over_the_zones_junctions() -> None:
+    paths = np.random.default_rng(1).uniform(0.01, 0.02, (5, 1, 48))
+    made = stated(operation={"scenarios": {"count": 5, "share": 0.8}}, paths=paths).problem
     assert made.scenarios is not None
     assert made.scenarios.share == 0.8
-    zone = made.scenarios.demand_m3_per_s.sum(axis=2)
-    assert zone.shape == (200, 24)
-    # 10 % lie below 10 L/s and 10 % above 16 L/s, about half of them below 12 L/s.
-    assert [float((zone < q).mean()) for q in (0.010, 0.012, 0.016)] == pytest.approx([0.1, 0.5, 0.9], abs=0.03)
-    # They come in pairs, of which one is above where the other is below.
-    assert ((zone[:100] > 0.012) == (zone[100:] < 0.012)).all()
-    # A course wanders: an hour is like the one before, and unlike that of half a day before.
-    assert np.corrcoef(zone[:, 5], zone[:, 6])[0, 1] > 0.7 > 0.4 > abs(np.corrcoef(zone[:, 3], zone[:, 15])[0, 1])
+    np.testing.assert_allclose(made.scenarios.demand_m3_per_s.sum(axis=2), paths[:, 0, :24])
 
 
-def test_scenarios_are_the_same_for_the_same_seed_alone() -> None:
-    inputs = tiny.plan_input(operation={"scenarios": {"count": 4}})
-    steps, report = plan_steps(inputs.issue_time, inputs.operation), forecast_of(inputs)
-    first, again, other = (demand_scenarios(inputs, NETWORK, steps, report, seed) for seed in (1, 1, 2))
-    assert first is not None
-    assert again is not None
-    assert other is not None
-    np.testing.assert_array_equal(first.demand_m3_per_s, again.demand_m3_per_s)
-    assert (first.demand_m3_per_s != other.demand_m3_per_s).any()
+def test_a_run_plans_with_paths_that_err_as_the_forecast_did() -> None:
+    inputs = tiny.plan_input(operation={"scenarios": {"count": 20}})
+    found, again = (PlanResult.model_validate_json(compute(inputs.to_bundle())) for _ in range(2))
+    assert found == again
+    assert found.plan.ladder == "new"
+    assert not [flag for flag in found.plan.flags if "scenario" in flag]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +82,7 @@ def test_scenarios_are_the_same_for_the_same_seed_alone() -> None:
         ({"sources": {"WELL": {"max_flow": 2}}}, "operation, sources.WELL: Value error, `max_flow` and `unit` go together"),
         ({"valves": {"P3": {"choices": ["open", "closed"], "before": 3.0}}}, "operation, valves: Value error, P3: before 3.0 is none of its choices"),
         ({"valves": {"P3": {"choices": ["open"]}}}, "operation, valves.P3.choices"),
-        ({"scenarios": {"count": 3}}, "operation, scenarios.count"),
+        ({"scenarios": {"count": 1}}, "operation, scenarios.count"),
         ({"deviation_cost_per_h": -1}, "operation, deviation_cost_per_h: is negative"),
     ],
 )

@@ -164,7 +164,7 @@ class Plant:
         self, flow: Mapping[str, float], power_w: Mapping[str, float], level_m: Mapping[str, float], speed: Mapping[str, float], energy_j: Mapping[str, float]
     ) -> tuple[dict[str, float], dict[str, float]]:
         """Means and points by the series that the utility's settings name."""
-        means = {zone.flow_series: flow[name] for name, zone in self.operation.zones.items()}
+        means = {zone.flow_series: flow[name] for name, zone in self.operation.zones.items() if zone.flow_series is not None}
         means |= {series: sum(power_w[pump] for pump in pumps) for series, pumps in self._meters}
         points = {tank.level_series: level_m[name] for name, tank in self.operation.tanks.items()}
         for name, pump in self.operation.pumps.items():

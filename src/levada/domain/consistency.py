@@ -42,6 +42,8 @@ def check_consistency(operation: Operation, network: Network, files: FileContrac
             if junction in zone_of:
                 raise DocumentError("operation", f"zones.{zone_name}.junctions", f"junction {junction!r} is already in zone {zone_of[junction]!r}")
             zone_of[junction] = zone_name
+        for tank in () if zone.balance is None else zone.balance.tanks:
+            _known("operation", f"zones.{zone_name}.balance.tanks", tank, set(network.tank_index), "tank")
     nodes, links = set(network.junction_index) | set(network.tank_index), {link.name for link in network.links}
     for i, floor in enumerate(operation.pressure_floors):
         _known("operation", f"pressure_floors[{i}].node", floor.node, nodes, "node")

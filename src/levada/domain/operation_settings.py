@@ -10,7 +10,7 @@ from levada.domain.document import Document, SeriesName
 from levada.domain.pumping_terms import LIMITS
 from levada.domain.terms import ClockValue, Duration, FlowLimit, SourceTerms, Span, ValveTerms
 
-__all__ = ["Operation", "PressureCeiling", "PressureFloor", "PumpSettings", "ScenarioTerms", "TankSettings", "Zone"]
+__all__ = ["Operation", "PressureCeiling", "PressureFloor", "PumpSettings", "ScenarioTerms", "TankSettings", "Zone", "ZoneBalance"]
 
 
 class TankSettings(Document):
@@ -73,11 +73,36 @@ class PumpSettings(Document):
         return self
 
 
-class Zone(Document):
-    """A demand area: the series with its metered flow and the junctions that it serves."""
+class ZoneBalance(Document):
+    """How the demand of an area without a meter is found: what flows into its tanks and pipes, less what flows on, less what its tanks gain.
 
-    flow_series: SeriesName
+    The tanks' levels are smoothed as far as their noise asks for.
+    """
+
+    tanks: Annotated[tuple[str, ...], Field(min_length=1, description="Its tanks, by their names in the network; their levels are read from `tanks.*.level_series`")]
+    inflow_series: Annotated[tuple[SeriesName, ...], Field(min_length=1, description="All metered flows into the area, such as those of the pumps that fill its tanks")]
+    outflow_series: Annotated[tuple[SeriesName, ...], Field(description="Metered flows out of it into other areas")] = ()
+
+
+class Zone(Document):
+    """A demand area: the junctions that it serves, and the series with its metered flow or, where no meter is, its balance."""
+
+    flow_series: SeriesName | None = None
+    balance: ZoneBalance | None = None
     junctions: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _is_known_in_one_way(self) -> Self:
+        if (self.flow_series is None) == (self.balance is None):
+            raise ValueError("a zone has either `flow_series` or `balance`")
+        return self
+
+    @property
+    def metered_flows(self) -> tuple[SeriesName, ...]:
+        """The flow meters that its demand is known by."""
+        if self.balance is not None:
+            return (*self.balance.inflow_series, *self.balance.outflow_series)
+        return () if self.flow_series is None else (self.flow_series,)
 
 
 class PressureFloor(Document):
@@ -95,12 +120,12 @@ class PressureCeiling(Document):
 
 
 class ScenarioTerms(Document):
-    """Demands that may come instead of the expected one, drawn from the forecast's quantiles.
+    """Demands that may come instead of the expected one: equally likely paths of the forecast.
 
-    In each, all zones are higher or lower together, by a course that wanders over some hours; half of them are the others' mirror images.
+    Each errs as forecasts of a past day did, in all zones alike, so that what is wrong stays wrong for as long as it does in truth.
     """
 
-    count: Annotated[int, Field(ge=2, le=200, multiple_of=2, description="How many")] = 20
+    count: Annotated[int, Field(ge=2, le=200, description="How many")] = 20
     share: Annotated[float, Field(gt=0, le=1, description="Tank limits hold in at least this share of them when the plan is followed as it is")] = 0.9
 
 

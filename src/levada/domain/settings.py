@@ -51,6 +51,9 @@ class Utility(Document):
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166 code; its national holidays are known")] = "PT"
     subdivision: Annotated[str | None, Field(description="ISO 3166-2 code of the region, for regional holidays")] = None
     local_holidays: Annotated[dict[date, str], Field(description="Days that are like a Sunday here, with their names")] = Field(default_factory=dict)
+    local_days: Annotated[
+        dict[date, str], Field(description="Other days on which less or more is drawn than usual, such as a market or a feast, with their names: of one name, one sort of day")
+    ] = Field(default_factory=dict)
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
     flow_unit: Literal["L/s", "m3/h", "m3/d"] = "L/s"
 

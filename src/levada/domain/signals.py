@@ -52,7 +52,8 @@ def _operation(operation: Operation) -> Iterator[Signal]:
             yield Signal(document="operation", path=path, series=series, quantity=quantity, reach=reach)
 
     for name, tank in operation.tanks.items():
-        yield from state(f"tanks.{name}.level_series", tank.level_series, Quantity.LEVEL)
+        of_balance = any(area.balance is not None and name in area.balance.tanks for area in operation.zones.values())
+        yield from state(f"tanks.{name}.level_series", tank.level_series, Quantity.LEVEL, Reach.HISTORY if of_balance else Reach.STATE)
     for name, pump in operation.pumps.items():
         yield from state(f"pumps.{name}.status_series", pump.status_series, Quantity.STATUS)
         yield from state(f"pumps.{name}.speed_series", pump.speed_series, Quantity.SPEED)
@@ -60,6 +61,10 @@ def _operation(operation: Operation) -> Iterator[Signal]:
         yield from state(f"pumps.{name}.run_hours_series", pump.run_hours_series, Quantity.DURATION)
     for name, area in operation.zones.items():
         yield from state(f"zones.{name}.flow_series", area.flow_series, Quantity.FLOW, Reach.HISTORY)
+        if area.balance is not None:
+            for field in ("inflow_series", "outflow_series"):
+                for i, series in enumerate(getattr(area.balance, field)):
+                    yield from state(f"zones.{name}.balance.{field}[{i}]", series, Quantity.FLOW, Reach.HISTORY)
 
 
 def _tariff(tariff: Tariff) -> Iterator[Signal]:

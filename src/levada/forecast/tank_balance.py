@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import reduce
 from itertools import product
 from math import log
 
@@ -23,7 +24,7 @@ from levada.domain.series import Floats, Readings
 from levada.domain.time import to_np
 from levada.forecast.grid import even_steps, usual_interval_s
 
-__all__ = ["demand_by_balance", "volumes_at_edges"]
+__all__ = ["demand_by_balance", "stored_together", "volumes_at_edges"]
 
 _RATIOS = tuple(product((10.0**x for x in range(-4, 5)), (10.0**x for x in range(-2, 4))))
 """Variances of the sensor's noise, and of what each step brings, over that of the walk's volume in a step, which are tried."""
@@ -62,6 +63,13 @@ def demand_by_balance(volume: Readings, inflows: Sequence[Readings], outflows: S
     demand = profile + walk.smooth(*max(_RATIOS, key=lambda ratios: walk.likelihood(*ratios)))
     times = to_np(start) + (np.arange(-count, 0) * step_s).astype("timedelta64[s]")
     return Readings.good(times.astype("datetime64[us]"), np.where(known, demand, np.nan))
+
+
+def stored_together(volumes: Sequence[Readings]) -> Readings:
+    """The volume of several tanks, m3, at the instants at which all of them are known."""
+    usable = [volume.usable() for volume in volumes]
+    times = reduce(np.intersect1d, [volume.times for volume in usable])
+    return Readings.good(times, sum((volume.values[np.isin(volume.times, times)] for volume in usable), np.zeros(len(times))))
 
 
 def _fine_step_s(readings: Sequence[Readings], step_s: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 
 import numpy as np
@@ -18,10 +17,6 @@ from levada.domain.time import Steps, zone
 from levada.hydraulics.inp import pattern_demands
 
 __all__ = ["demand_scenarios", "junction_demands", "local_clock_s", "zone_shares"]
-
-_Z90 = 1.2815515655446004  # the standard normal's 0.9 quantile
-_WANDER_H = 6.0
-"""After so many hours a scenario's course has forgotten 63 % of where it was: a warm morning is a warm noon, not a warm night."""
 
 
 def local_clock_s(instant: datetime, time_zone: str) -> int:
@@ -50,29 +45,13 @@ def junction_demands(inputs: PlanInput, network: Network, steps: Steps, forecast
     return _over_junctions(inputs, network, steps, forecast, flows)
 
 
-def demand_scenarios(inputs: PlanInput, network: Network, steps: Steps, forecast: ForecastReport, seed: int) -> Scenarios | None:
-    """The scenarios that the operation document asks for.
-
-    A course z of a standard normal that wanders (an autoregression of first order) moves all zones at once from their median towards
-    their upper or lower quantile. Courses come in pairs, z and -z, so that the scenarios' middle is the expected demand.
-    """
+def demand_scenarios(inputs: PlanInput, network: Network, steps: Steps, forecast: ForecastReport, paths: Floats) -> Scenarios | None:
+    """The scenarios that the operation document asks for, from the forecast's `paths` (paths, zones, its steps), m3/s; the zones as in `forecast`."""
     terms = inputs.operation.scenarios
     if terms is None:
         return None
-    rng = np.random.default_rng([seed, 1])
-    keep = math.exp(-forecast.step_s / 3600.0 / _WANDER_H)
-    noise = rng.standard_normal((terms.count // 2, len(forecast.times)))
-    course = np.empty_like(noise)
-    course[:, 0] = noise[:, 0]
-    for k in range(1, course.shape[1]):
-        course[:, k] = keep * course[:, k - 1] + math.sqrt(1 - keep**2) * noise[:, k]
-    demands = []
-    for z in np.concatenate([course, -course]):
-        flows = {}
-        for area in forecast.zones:
-            low, middle, high = (np.array(q) for q in (area.q10_m3_per_s, area.q50_m3_per_s, area.q90_m3_per_s))
-            flows[area.zone] = np.maximum(middle + z / _Z90 * np.where(z > 0, high - middle, middle - low), 0.0)
-        demands.append(_over_junctions(inputs, network, steps, forecast, flows))
+    names = [area.zone for area in forecast.zones]
+    demands = [_over_junctions(inputs, network, steps, forecast, dict(zip(names, path, strict=True))) for path in paths]
     return Scenarios(demand_m3_per_s=np.stack(demands), share=terms.share)
 
 

@@ -29,9 +29,9 @@ from levada.domain.plan import (
 )
 from levada.domain.plan_input import PlanInput
 from levada.domain.pumping import PumpingProblem, Violation
-from levada.domain.series import Floats, Readings
+from levada.domain.series import Floats
 from levada.domain.time import Steps, Window, floor_to, from_np
-from levada.forecast import ForecastInput, forecast
+from levada.forecast import Forecast, ForecastInput, forecast
 from levada.hydraulics.audit import audit
 from levada.hydraulics.inp import pattern_demands, read_network
 from levada.kpi import plan_indicators
@@ -39,6 +39,7 @@ from levada.runs.demand import local_clock_s
 from levada.runs.ladder import Rung, best_rung
 from levada.runs.problem import StatedProblem, state_problem
 from levada.runs.steps import HISTORY_DAYS, forecast_count, plan_steps
+from levada.runs.zones import zone_demands
 from levada.schedule import SwitchReason, follow_rules
 
 __all__ = ["compute"]
@@ -54,15 +55,16 @@ def compute(bundle: Bundle) -> bytes:
     network = read_network(inputs.inp, inputs.operation.network)
     steps = plan_steps(inputs.issue_time, inputs.operation)
     holidays = holidays_in(inputs.utility, Window(inputs.issue_time - timedelta(days=HISTORY_DAYS), inputs.issue_time + timedelta(hours=inputs.operation.forecast_hours + 24)))
-    expected = _forecast(inputs, network, holidays, bundle.seed)
-    stated = state_problem(inputs, network, steps, expected, holidays, seed=bundle.seed)
+    foreseen = _forecast(inputs, network, holidays, bundle.seed)
+    expected = foreseen.report()
+    stated = state_problem(inputs, network, steps, expected, holidays, paths=foreseen.scenarios_m3_per_s)
     rung = best_rung(stated.problem, inputs.previous_plan, inputs.issue_time)
     plan = _plan(inputs, stated, rung, expected)
     result = PlanResult(plan=plan, forecast=expected, indicators=_indicators(inputs, rung))
     return canonical_json(result.model_dump(mode="json"))
 
 
-def _forecast(inputs: PlanInput, network: Network, holidays: Mapping[date, str], seed: int) -> ForecastReport:
+def _forecast(inputs: PlanInput, network: Network, holidays: Mapping[date, str], seed: int) -> Forecast:
     operation = inputs.operation
     step, count = timedelta(minutes=operation.step_minutes), forecast_count(operation)
     steps = Steps.even(floor_to(inputs.issue_time, step), step, count)
@@ -78,11 +80,13 @@ def _forecast(inputs: PlanInput, network: Network, holidays: Mapping[date, str],
             count=count,
             time_zone=inputs.utility.time_zone,
             holidays=holidays,
-            zones={name: inputs.readings.get(area.flow_series, Readings.empty()) for name, area in operation.zones.items()},
+            local_days=inputs.utility.local_days,
+            zones=zone_demands(operation, network, inputs.readings, steps.start),
             fallback=fallback,
+            scenarios=0 if operation.scenarios is None else operation.scenarios.count,
             seed=seed,
         )
-    ).report()
+    )
 
 
 def _plan(inputs: PlanInput, stated: StatedProblem, rung: Rung, expected: ForecastReport) -> Plan:

@@ -2,7 +2,7 @@
 
 | of the problem | rule | where |
 |---|---|---|
-| demand | a zone's expected flow (the forecast's median), split over its junctions by base demand; junctions of no zone follow the network's own patterns on the tenant's clock; scenarios by the forecast's quantiles | demand.py |
+| demand | a zone's expected flow (the forecast's median), split over its junctions by base demand; junctions of no zone follow the network's own patterns on the tenant's clock; scenarios by the forecast's paths | demand.py |
 | initial level | the usable reading nearest to the start | tank_fields.py |
 | limits, reserve, ceiling | those of the operation document; where a tank already stands outside them, opened to its level and a little more: limits throughout, reserve and ceiling until they next let the tank be | tank_fields.py |
 | end level | as the document says; by default the level at the start, or the lower limit where the tank stands below it, at most 0.9 of the way up: a tank asked to end full could only be full at that very instant | tank_fields.py |
@@ -26,6 +26,7 @@ from levada.domain.plan import ForecastReport
 from levada.domain.plan_input import PlanInput
 from levada.domain.pumping import PumpingProblem
 from levada.domain.pumping_terms import RELAX_ORDER, ControllableValve, Source
+from levada.domain.series import Floats
 from levada.domain.tariff import EnergyPrices
 from levada.domain.terms import FlowLimit, flow_factor
 from levada.domain.time import Steps
@@ -48,9 +49,9 @@ class StatedProblem:
 
 
 def state_problem(
-    inputs: PlanInput, network: Network, steps: Steps, forecast: ForecastReport, holidays: Mapping[date, str], *, seed: int
+    inputs: PlanInput, network: Network, steps: Steps, forecast: ForecastReport, holidays: Mapping[date, str], *, paths: Floats | None = None
 ) -> StatedProblem:
-    """State the scheduling problem of a planning run. `seed` is for the demand scenarios.
+    """State the scheduling problem of a planning run. `paths`: the forecast's (paths, zones, steps), where scenarios are asked for.
 
     Raises InputGap for a tank without a usable level or a tariff without a price, DocumentError where a setting cannot be meant,
     ProblemError where the settings contradict each other.
@@ -85,7 +86,7 @@ def state_problem(
         max_simultaneous_starts=operation.max_simultaneous_starts,
         previous_on=previous_on,
         deviation_cost_per_h=deviation_cost,
-        scenarios=demand_scenarios(inputs, network, steps, forecast, seed),
+        scenarios=None if paths is None else demand_scenarios(inputs, network, steps, forecast, paths),
         relax_order=RELAX_ORDER if operation.relax_order is None else operation.relax_order,
     )
     return StatedProblem(problem=problem, prices=contract.prices, flags=(*contract.flags, *tank_flags, *pump_flags, *source_flags))

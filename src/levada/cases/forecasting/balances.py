@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -12,7 +12,7 @@ from levada.cases.forecasting.readings import TimedRows
 from levada.domain.errors import FileError
 from levada.domain.series import Floats, Readings
 from levada.domain.units import Quantity, factor_to_si
-from levada.forecast.tank_balance import demand_by_balance
+from levada.forecast.tank_balance import demand_by_balance, stored_together
 
 __all__ = ["ZoneBalance", "zone_balance"]
 
@@ -36,14 +36,9 @@ def zone_balance(rows: TimedRows, terms: Balance) -> ZoneBalance:
         if column not in rows.columns:
             raise FileError(file=str(rows.path), problem=f"has no column {column!r}; it has {', '.join(rows.columns[:12])}", remedy="name its columns as the header does")
     factor = factor_to_si(Quantity.FLOW, terms.unit)
-    volumes = [(t, rows.readings(t.column, 1.0)) for t in terms.tanks]
-    # Instants at which all tanks are known.
-    times = volumes[0][1].times
-    for _, levels in volumes[1:]:
-        times = np.intersect1d(times, levels.times)
-    total = sum((_volume(t, levels.values[np.isin(levels.times, times)]) for t, levels in volumes), np.zeros(len(times)))
+    levels = [(t, rows.readings(t.column, 1.0)) for t in terms.tanks]
     return ZoneBalance(
-        volume=Readings.good(times, total), inflows=tuple(rows.readings(c, factor) for c in terms.inflows), outflows=tuple(rows.readings(c, factor) for c in terms.outflows)
+        volume=stored_together([replace(level, values=_volume(t, level.values)) for t, level in levels]), inflows=tuple(rows.readings(c, factor) for c in terms.inflows), outflows=tuple(rows.readings(c, factor) for c in terms.outflows)
     )
 
 

@@ -16,10 +16,10 @@ from levada.cases.forecasting.document import BacktestTerms, ForecastCaseDocumen
 from levada.cases.forecasting.names import file_name
 from levada.cases.forecasting.readings import LeftOutRow, TimedRows, read_timed_rows
 from levada.cases.forecasting.weather import KnownWeather, read_weather
-from levada.domain.timeline import instant_of
 from levada.domain.errors import DocumentError, FileError, ProblemError
 from levada.domain.series import Floats, Readings
 from levada.domain.time import floor_to, from_np, local_midnight, zone
+from levada.domain.timeline import instant_of
 from levada.domain.units import Quantity, factor_to_si
 from levada.forecast import ForecastInput
 

@@ -12,10 +12,10 @@ import numpy as np
 from levada.cases.case_file import LARGEST_NUMBER
 from levada.cases.forecasting.document import TimedFile
 from levada.cases.table import Rows, read_rows
-from levada.domain.timeline import instant_of
 from levada.domain.errors import FileError
 from levada.domain.series import Readings
 from levada.domain.time import Instants, to_np
+from levada.domain.timeline import instant_of
 
 __all__ = ["LeftOutRow", "TimedRows", "read_timed_rows"]
 

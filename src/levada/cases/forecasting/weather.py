@@ -14,10 +14,10 @@ from levada.cases.case_file import read_bytes
 from levada.cases.forecasting.document import Weather as WeatherTerms
 from levada.cases.forecasting.document import WeatherFile, WeatherForecastFile
 from levada.cases.forecasting.readings import TimedRows, read_timed_rows
-from levada.domain.timeline import instant_of
 from levada.domain.errors import FileError
 from levada.domain.series import Readings
 from levada.domain.time import Instants, to_np, zone
+from levada.domain.timeline import instant_of
 from levada.forecast import Weather
 
 __all__ = ["KnownWeather", "read_weather"]

@@ -40,7 +40,7 @@ _QUARTER = timedelta(minutes=15)
 
 
 def _series_shown(operation: Operation) -> set[str]:
-    found = {t.level_series for t in operation.tanks.values()} | {z.flow_series for z in operation.zones.values()}
+    found = {t.level_series for t in operation.tanks.values()} | {s for z in operation.zones.values() for s in z.metered_flows}
     for pump in operation.pumps.values():
         found |= {s for s in (pump.status_series, pump.speed_series) if s}
     return found

@@ -240,7 +240,7 @@ def _needs(data: BoardData, d: Display) -> list[Need]:
     if data.operation is None:
         return [Need(d.t("need.operation"), False), Need(d.t("need.tariff"), data.has_tariff)]
     levels = [Need(d.t("need.level", tank=name), t.level_series in data.latest) for name, t in data.operation.tanks.items()]
-    flows = [Need(d.t("need.flow", zone=name), z.flow_series in data.latest) for name, z in data.operation.zones.items()]
+    flows = [Need(d.t("need.flow", zone=name), all(series in data.latest for series in z.metered_flows)) for name, z in data.operation.zones.items()]
     return [Need(d.t("need.operation"), True), Need(d.t("need.tariff"), data.has_tariff), *levels, *flows]
 
 

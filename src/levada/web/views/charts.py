@@ -147,7 +147,10 @@ def _tanks(plan: Plan | None, operation: Operation | None, readings: Mapping[str
 
 def _demand(forecast: ForecastReport | None, operation: Operation | None, readings: Mapping[str, Readings], end: datetime, d: Display) -> DemandChart:
     factor = d.flow_value(1.0)
-    metered = total([readings[z.flow_series] for z in operation.zones.values() if z.flow_series in readings]) if operation else Readings.empty()
+    zones = list(operation.zones.values()) if operation else []
+    # Without a meter in each zone a sum would be compared with a forecast of more than it measures.
+    meters = [] if any(z.flow_series is None for z in zones) else [z.flow_series for z in zones if z.flow_series in readings]
+    metered = total([readings[str(series)] for series in meters])
     bands: dict[str, list[Point]] = {"q10": [], "q50": [], "q90": []}
     if forecast is not None:
         for i, time in enumerate(forecast.times):
