@@ -176,8 +176,8 @@ def test_gaps_a_frozen_day_and_spikes_cost_little_and_are_noted() -> None:
     zone = _only(forecast(asked({"a": spoilt})))
     assert zone.method == "ensemble"
     assert _error(zone, truth) < _error(_only(forecast(asked({"a": clean}))), truth) + 0.01 * MEAN
-    assert any("frozen" in note for note in zone.notes)
-    assert any("spikes" in note for note in zone.notes)
+    assert any("frozen" in out.what for out in zone.left_out)
+    assert any(out.what == "spikes" for out in zone.left_out)
 
 
 def test_suspect_readings_are_not_used() -> None:

@@ -53,7 +53,7 @@ def test_a_plan_of_other_valves_or_choices_says_nothing(previous: Plan, valves: 
 
 
 def test_a_problem_cut_short_keeps_all_that_is_stated_of_the_steps_that_are_left() -> None:
-    full = stated(operation=OPERATION, tariff=TARIFF).problem
+    full = stated(operation=OPERATION, tariff=TARIFF, paths=np.full((4, 1, 48), 0.012)).problem
     forced = np.zeros((24, 2), bool)
     whole = replace(full, forced_on=forced, previous_on=forced, deviation_cost_per_h=np.full((24, 2), 0.1))
     cut = first_steps(whole, 9)

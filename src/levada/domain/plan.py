@@ -5,6 +5,7 @@ These documents are what the API gives, what is stored and what the screens draw
 
 from __future__ import annotations
 
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -16,14 +17,17 @@ __all__ = [
     "AuditReport",
     "BillReport",
     "Certificate",
+    "Change",
     "ForecastReport",
     "Indicator",
     "Ladder",
+    "LeftOut",
     "MeterBill",
     "Plan",
     "PlanResult",
     "PumpPlan",
     "Reason",
+    "SpecialDay",
     "TankPlan",
     "ValvePlan",
     "ViolationReport",
@@ -168,6 +172,30 @@ class Reason(_Part):
     binding_element: Annotated[str, Field(description="Where it would fail")] = ""
 
 
+class LeftOut(_Part):
+    """Readings that cannot be demand and were not used: `what` they are, how many, and the instants of the first and last."""
+
+    what: Annotated[str, Field(description="`readings below zero`, `readings of a frozen sensor` or `spikes`")]
+    count: int
+    first: AwareDatetime
+    last: AwareDatetime
+
+
+class Change(_Part):
+    """A lasting change of level that the forecast follows: since when, and the flow after over the flow before."""
+
+    since: AwareDatetime
+    ratio: float
+
+
+class SpecialDay(_Part):
+    """A local day of the horizon that is no ordinary one."""
+
+    day: date
+    sort: Annotated[str, Field(description="`holiday`, `bridge day`, `local day` or `clock change`")]
+    name: str
+
+
 class ZoneForecast(_Part):
     """Demand of one zone: quantiles of the mean flow over each forecast step; q10 <= q50 <= q90, none negative."""
 
@@ -176,7 +204,11 @@ class ZoneForecast(_Part):
     q10_m3_per_s: list[float]
     q50_m3_per_s: list[float]
     q90_m3_per_s: list[float]
-    notes: list[str] = []
+    notes: Annotated[list[str], Field(description="What was missing or assumed, in words")] = []
+    members: Annotated[dict[str, float], Field(description="Share of each member in the median, together 1")] = {}
+    special_days: list[SpecialDay] = []
+    left_out: list[LeftOut] = []
+    changes: list[Change] = []
 
 
 class ForecastReport(_Part):

@@ -24,10 +24,13 @@ from levada.forecast.pairs import held_out_hours, recent_pairs, training_pairs
 from levada.forecast.wall_clock import Ints
 from levada.forecast.weights import by_lead, weigh
 
-__all__ = ["Calibration", "Ensemble", "fit_ensembles"]
+__all__ = ["MEMBERS", "Calibration", "Ensemble", "fit_ensembles"]
 
 _TREES: Final = {"trees on level": View.LEVEL, "trees on usual": View.USUAL}
 _POOLED, _WITH_WEATHER = "trees of all zones", "trees with weather"
+MEMBERS: Final = ("seasonal", "like days", *_TREES, _POOLED, _WITH_WEATHER)
+"""Names of the members, as explanations give them."""
+
 _POOLED_ROWS: Final = 60_000
 _LEAST_ROWS: Final = 300
 _LEAST_ERRORS: Final = 100

@@ -10,7 +10,7 @@ from enum import StrEnum
 import numpy as np
 
 from levada.domain.bundle import canonical_json
-from levada.domain.plan import ForecastReport, ZoneForecast
+from levada.domain.plan import Change, ForecastReport, LeftOut, SpecialDay, ZoneForecast
 from levada.domain.series import Floats
 from levada.domain.time import isoformat_z
 
@@ -23,33 +23,6 @@ class Rung(StrEnum):
     ENSEMBLE = "ensemble"
     SEASONAL = "seasonal"
     PATTERN = "network pattern"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
-    """Readings that cannot be demand and were not used: `what` they are, how many, and the instants of the first and last."""
-
-    what: str
-    count: int
-    first: datetime
-    last: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A lasting change of level that the forecast follows: since when, and the flow after over the flow before."""
-
-    since: datetime
-    ratio: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpecialDay:
-    """A local day of the horizon that is no ordinary one: `sort` is holiday, bridge day, local day or clock change."""
-
-    day: date
-    sort: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +158,11 @@ class Forecast:
                     q10_m3_per_s=_rounded(z.quantiles_m3_per_s[low]),
                     q50_m3_per_s=_rounded(z.quantiles_m3_per_s[mid]),
                     q90_m3_per_s=_rounded(z.quantiles_m3_per_s[high]),
-                    notes=z.explanation.sentences(),
+                    notes=list(z.explanation.notes),
+                    members={name: round(share, 4) for name, share in z.explanation.members.items()},
+                    special_days=list(z.explanation.special_days),
+                    left_out=list(z.explanation.left_out),
+                    changes=[Change(since=c.since, ratio=round(c.ratio, 4)) for c in z.explanation.changes],
                 )
                 for z in self.zones
             ],

@@ -30,7 +30,7 @@ from levada.domain.plan import (
 from levada.domain.plan_input import PlanInput
 from levada.domain.pumping import PumpingProblem, Violation
 from levada.domain.series import Floats
-from levada.domain.time import Steps, Window, floor_to, from_np
+from levada.domain.time import Steps, Window, floor_to, from_np, isoformat_z
 from levada.forecast import Forecast, ForecastInput, forecast
 from levada.hydraulics.audit import audit
 from levada.hydraulics.inp import pattern_demands, read_network
@@ -193,9 +193,10 @@ def _reason(reason: SwitchReason, problem: PumpingProblem) -> Reason:
 
 
 def _forecast_flags(expected: ForecastReport) -> list[str]:
-    """What a reader of the plan must know of the forecast: zones that could not be forecast as they should be, and why."""
+    """What a reader of the plan must know of the forecast: zones that could not be forecast as they should be, and why; lasting changes of demand."""
     flags = []
     for area in expected.zones:
+        flags += [f"zone {area.zone}: since {isoformat_z(c.since)} demand is {c.ratio:.2f} times what it was; the forecast follows it" for c in area.changes]
         if area.method != "ensemble":
             flags.append(f"zone {area.zone}: demand is by {area.method}{f' ({area.notes[0]})' if area.notes else ''}")
     return flags

@@ -11,13 +11,14 @@ from litestar import Request, get
 from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
-from levada.domain.plan import Plan
-from levada.store.plans import StoredPlan, current_plan, get_plan
+from levada.domain.plan import ForecastReport, Plan
+from levada.store.plans import StoredPlan, current_plan, forecast_of, get_plan
 from levada.web.access import needs
 from levada.web.page import display_of, page
 from levada.web.site import ThisSite
 from levada.web.views.board import action_words, certificate_words, mode_of
 from levada.web.views.display import Display
+from levada.web.views.forecast import ZoneRow, zone_rows
 from levada.web.views.plan import plan_end, step_edges, switches
 from levada.web.views.told import reason_words, violation_words
 
@@ -37,6 +38,7 @@ class PlanView:
     certificate: list[tuple[str, str]]
     violations: list[str]
     flags: list[str]
+    zones: list[ZoneRow]
     switches: list[tuple[str, str, str]]
     pumps: list[tuple[str, str, str, str]]
     tanks: list[tuple[str, str, str, str, str, str]]
@@ -81,7 +83,7 @@ def _certificate(stored: StoredPlan, d: Display) -> list[tuple[str, str]]:
     ]
 
 
-def plan_view(stored: StoredPlan, now: datetime, d: Display) -> PlanView:
+def plan_view(stored: StoredPlan, forecast: ForecastReport, now: datetime, d: Display) -> PlanView:
     """The whole plan as text."""
     plan = stored.plan
     mode = mode_of(stored, now)
@@ -97,6 +99,7 @@ def plan_view(stored: StoredPlan, now: datetime, d: Display) -> PlanView:
         certificate=_certificate(stored, d),
         violations=[violation_words(v, d) for v in plan.audit.violations],
         flags=list(plan.flags),
+        zones=zone_rows(forecast, d),
         switches=[(d.local.near(s.time, now), action_words(s, d), reason_words(s.reason, d) if s.reason else "–") for s in switches(plan, begun)],
         pumps=[
             (p.name, str(p.starts), d.duration_hours(sum(s for s, on in zip(plan.step_seconds, p.on, strict=True) if on)), _energy(p.power_w, plan.step_seconds, d))
@@ -138,7 +141,8 @@ async def plan_page(request: Request[Any, Any, Any], tenant: FromPath[str], plan
     async with site.database.tenant(tenant) as db:
         utility, d = await display_of(db)
         stored = await get_plan(db, plan_id)
-    return page(request, "plan", display=d, utility=utility, tenant=tenant, view=plan_view(stored, site.clock.now(), d))
+        forecast = await forecast_of(db, plan_id)
+    return page(request, "plan", display=d, utility=utility, tenant=tenant, view=plan_view(stored, forecast, site.clock.now(), d))
 
 
 @get("/t/{tenant:str}/plan", guards=[needs("plans:read")], include_in_schema=False)
@@ -148,6 +152,7 @@ async def current_plan_page(request: Request[Any, Any, Any], tenant: FromPath[st
     async with site.database.tenant(tenant) as db:
         utility, d = await display_of(db)
         stored = await current_plan(db, now)
-    if stored is None:
-        return Redirect(f"/t/{tenant}", status_code=303)
-    return page(request, "plan", display=d, utility=utility, tenant=tenant, view=plan_view(stored, now, d))
+        if stored is None:
+            return Redirect(f"/t/{tenant}", status_code=303)
+        forecast = await forecast_of(db, stored.plan_id)
+    return page(request, "plan", display=d, utility=utility, tenant=tenant, view=plan_view(stored, forecast, now, d))
