@@ -16,7 +16,7 @@ from levada.domain.errors import ProblemError
 from levada.hydraulics.audit import audit
 from levada.schedule import Solution, Work, solve
 
-QUICK = Work(fit_samples=12, audit_samples=600, beam=120, candidates=6, simulations=8000)
+QUICK = Work(fit_samples=12, audit_samples=600, beam=120, candidates=6, simulations=8000, programmes=4)
 
 
 def _bytes(solution: Solution) -> bytes:

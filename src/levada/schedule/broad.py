@@ -16,14 +16,17 @@ from levada.schedule.certificate import Bound
 from levada.schedule.improve import improve
 from levada.schedule.mend import mend
 from levada.schedule.models import fit_models
+from levada.schedule.near import levers_of
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Work
 from levada.schedule.progress import Teller
 from levada.schedule.reach import Zone, reach
 from levada.schedule.reach import whole as all_levels
 from levada.schedule.relaxation_values import VALUES, value_bound
+from levada.schedule.replan import replan
 from levada.schedule.rules import follow_rules, set_valves
 from levada.schedule.search import Actions, Lean, actions_of, beam
+from levada.schedule.speeds import tune_speeds
 from levada.schedule.surface import Sampler, Surface, fit_surfaces
 from levada.schedule.verify import verify
 
@@ -152,6 +155,10 @@ class _Hunt:
             if self.teller.is_stopped:
                 break
             self._improve(c, work.rounds, self.left)
+        if work.programmes and not self.teller.is_stopped:
+            c = replan(self.runner, self._ranked()[0], levers_of(self.plant), self.price, programmes=work.programmes, budget=work.simulations, teller=self.teller)
+            c = tune_speeds(self.runner, c, self.price, budget=work.simulations // 4)
+            self.found[c.key] = c
         # What the classes promise is looked at once more with the pumps that are to run: they are alike to a thousandth only.
         chosen = None
         for c in self._ranked()[: 1 + work.finalists]:

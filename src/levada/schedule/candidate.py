@@ -80,7 +80,7 @@ class Runner:
     def steps(self, k: int, volume: Floats, counts: Ints, speeds: Floats, choices: Ints) -> Steps:
         """Planning step k by row, from volumes (N, tanks) with counts, speeds (N, classes) and choices (N, valves)."""
         plant = self.plant
-        speed = np.where(self._rank[k] < counts[:, self._class], speeds[:, self._class], 0.0)
+        speed = self.pump_speeds(np.full(len(counts), k), counts, speeds)
         # Rows in the order of what the pumps do: EPANET then changes the fewest of its settings.
         order = np.lexsort((*choices.T, *speed.T)) if len(speed) > 1 else np.zeros(len(speed), np.int64)
         found = plant.simulator.steps(np.full(len(order), k), volume[order], speed[order], choices[order])
@@ -89,6 +89,10 @@ class Runner:
         if not plant.problem.valves:
             self._remember(k, volume, counts, speeds, result)
         return result
+
+    def pump_speeds(self, step: Ints, counts: Ints, speeds: Floats) -> Floats:
+        """Speeds (N, pumps), 0 for off, at counts and speeds by class (N, classes) in steps (N,)."""
+        return np.where(self._rank[step] < counts[:, self._class], speeds[:, self._class], 0.0)
 
     def simulate(self, trial: Trial) -> Candidate:
         """Simulate one schedule from the start."""

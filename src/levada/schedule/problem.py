@@ -52,6 +52,8 @@ class Work:
     finalists: int = 2
     """Candidates that are improved further, for up to `rounds` improvements."""
     rounds: int = 40
+    programmes: int = 16
+    """Mixed-integer programmes near the best schedule."""
     switch_solves: int = 2_000_000
     """Hydraulic solves that the search on switch instants may spend, where pumps may be switched within steps."""
     seed: int = 0
