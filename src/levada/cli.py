@@ -7,41 +7,19 @@ A command calls one thing of the product, prints a table or `--json`, and exits 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
-from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from levada import __version__, cli_forecast, cli_schedule
+from levada import __version__, cli_forecast, cli_runs, cli_schedule
+from levada.cli_installation import print_json, run_async, settings_now
 from levada.domain.errors import LevadaError
-from levada.serve import Settings
 from levada.telemetry.log import configure_logs
 
 __all__ = ["main"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _run(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
-    """Make a command of an async function."""
-
-    @wraps(work)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        return asyncio.run(work(*args, **kwargs))
-
-    return call
-
-
-def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="levada")
@@ -68,7 +46,7 @@ def _part(name: str, summary: str, example: str) -> None:
     def run() -> None:
         from levada.serve import run_part
 
-        asyncio.run(run_part(name, Settings.from_environment()))
+        asyncio.run(run_part(name, settings_now()))
 
 
 _part("web", "Serve the pages and the API. May be started more than once, on ports of their own.", "LEVADA_HTTP_PORT=8081 levada web")
@@ -87,7 +65,7 @@ def worker(drain: bool) -> None:
     """
     from levada import serve
 
-    settings = Settings.from_environment()
+    settings = settings_now()
     if drain:
         sys.exit(0 if asyncio.run(serve.drain(settings)) else 3)
     asyncio.run(serve.run_part("worker", settings))
@@ -113,11 +91,11 @@ def serve_all() -> None:
     """
     from levada.serve import serve
 
-    asyncio.run(serve(Settings.from_environment()))
+    asyncio.run(serve(settings_now()))
 
 
 @cli.command("stop-database")
-@_run
+@run_async
 async def stop_database() -> None:
     """Stop the embedded PostgreSQL, which goes on when single parts end.
 
@@ -127,12 +105,12 @@ async def stop_database() -> None:
     """
     from levada.store import embedded
 
-    await embedded.stop(Settings.from_environment().database_dir)
+    await embedded.stop(settings_now().database_dir)
 
 
 @cli.command("status")
 @click.option("--json", "as_json", is_flag=True, help="As data.")
-@_run
+@run_async
 async def status(as_json: bool) -> None:
     """How the installation stands; exits 1 where something is wrong.
 
@@ -143,11 +121,11 @@ async def status(as_json: bool) -> None:
     from levada.ops.status import as_text, look
     from levada.serve import opened
 
-    settings = Settings.from_environment()
+    settings = settings_now()
     async with opened(settings) as (_, database):
         report = await look(database, settings.clock.now())
     if as_json:
-        _print_json(report.as_document())
+        print_json(report.as_document())
     else:
         click.echo(as_text(report))
     if report.problems:
@@ -164,7 +142,7 @@ def tenant() -> None:
 
 @tenant.command("apply")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@_run
+@run_async
 async def tenant_apply(folder: Path) -> None:
     """Put a utility in from its folder, or bring it up to date. The same folder twice changes nothing.
 
@@ -176,7 +154,7 @@ async def tenant_apply(folder: Path) -> None:
     from levada.ops.provision import apply_tenant, read_tenant_folder
     from levada.serve import opened
 
-    settings = Settings.from_environment()
+    settings = settings_now()
     described = read_tenant_folder(folder)
     network = read_network(described.inp, described.network_name)
     async with opened(settings) as (_, database):
@@ -186,7 +164,7 @@ async def tenant_apply(folder: Path) -> None:
 
 @tenant.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As data.")
-@_run
+@run_async
 async def tenant_list(as_json: bool) -> None:
     """The utilities of this installation.
 
@@ -197,10 +175,10 @@ async def tenant_list(as_json: bool) -> None:
     from levada.serve import opened
     from levada.store.tenants import list_tenants
 
-    async with opened(Settings.from_environment()) as (_, database), database.registry() as registry:
+    async with opened(settings_now()) as (_, database), database.registry() as registry:
         rows = await list_tenants(registry)
     if as_json:
-        _print_json([{"id": r.tenant_id, "name": r.name} for r in rows])
+        print_json([{"id": r.tenant_id, "name": r.name} for r in rows])
     for row in rows if not as_json else ():
         click.echo(f"{row.tenant_id:20} {row.name}")
     if not rows and not as_json:
@@ -209,7 +187,7 @@ async def tenant_list(as_json: bool) -> None:
 
 @tenant.command("sql-reader")
 @click.argument("tenant_id")
-@_run
+@run_async
 async def tenant_sql_reader(tenant_id: str) -> None:
     """Make the database role that reads this tenant's rows and no other's, for reports and Grafana.
 
@@ -220,7 +198,7 @@ async def tenant_sql_reader(tenant_id: str) -> None:
     from levada.serve import opened
     from levada.store.tenants import create_sql_reader
 
-    async with opened(Settings.from_environment()) as (installation, _):
+    async with opened(settings_now()) as (installation, _):
         role = await create_sql_reader(installation.admin_url, tenant_id)
     click.echo(role)
 
@@ -257,7 +235,7 @@ def user() -> None:
 @click.option("--role", type=click.Choice(["viewer", "operator", "engineer"]), default="operator", show_default=True)
 @click.option("--name", default="", help="Shown on the pages.")
 @click.password_option(help="Asked for when left out; or by standard input.")
-@_run
+@run_async
 async def user_add(email: str, tenant_id: str, role: str, name: str, password: str) -> None:
     """Let a person sign in and see a utility. Again with another tenant adds that one.
 
@@ -269,7 +247,7 @@ async def user_add(email: str, tenant_id: str, role: str, name: str, password: s
     from levada.serve import opened
     from levada.store.accounts import create_account, set_membership
 
-    async with opened(Settings.from_environment()) as (_, database), database.registry() as registry:
+    async with opened(settings_now()) as (_, database), database.registry() as registry:
         await create_account(registry, email, name or email, password)
         await set_membership(registry, email, tenant_id, Role(role))
     click.echo(f"{email} may see {tenant_id} as {role}")
@@ -284,7 +262,7 @@ def key() -> None:
 @click.argument("tenant_id")
 @click.argument("public_key", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", default="", help="What holds the key, such as: SCADA server 1.")
-@_run
+@run_async
 async def key_add(tenant_id: str, public_key: Path, name: str) -> None:
     """Let the holder of a key deliver files for a utility; the SFTP user name is the tenant's id.
 
@@ -295,7 +273,7 @@ async def key_add(tenant_id: str, public_key: Path, name: str) -> None:
     from levada.serve import opened
     from levada.store.accounts import add_sftp_key
 
-    async with opened(Settings.from_environment()) as (_, database), database.registry() as registry:
+    async with opened(settings_now()) as (_, database), database.registry() as registry:
         fingerprint = await add_sftp_key(registry, tenant_id, public_key.read_text(), name or public_key.name)
     click.echo(f"{fingerprint} may deliver for {tenant_id}")
 
@@ -310,7 +288,7 @@ def token() -> None:
 @click.argument("name")
 @click.option("--right", "rights", multiple=True, default=("plans:read",), show_default=True, help="May be given more than once.")
 @click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="How long it is valid.")
-@_run
+@run_async
 async def token_add(tenant_id: str, name: str, rights: tuple[str, ...], days: int) -> None:
     """Make a token; it is shown this once and stored only as a hash.
 
@@ -321,139 +299,10 @@ async def token_add(tenant_id: str, name: str, rights: tuple[str, ...], days: in
     from levada.serve import opened
     from levada.store.accounts import create_token
 
-    settings = Settings.from_environment()
+    settings = settings_now()
     async with opened(settings) as (_, database), database.registry() as registry:
         secret = await create_token(registry, tenant_id, name, frozenset(rights), settings.clock.now() + timedelta(days=days))
     click.echo(secret)
-
-
-# --- runs -------------------------------------------------------------------------------------------------------------
-
-
-@cli.group()
-def run() -> None:
-    """Planning runs: start, list, export."""
-
-
-@run.command("start")
-@click.argument("tenant_id")
-@_run
-async def run_start(tenant_id: str) -> None:
-    """Ask for a plan now.
-
-    \b
-    Example:
-      levada run start serra
-    """
-    from levada.domain.run import Cause, RunKind
-    from levada.serve import opened
-    from levada.store.runs import request_run
-
-    settings = Settings.from_environment()
-    now = settings.clock.now()
-    async with opened(settings) as (_, database), database.tenant(tenant_id) as db:
-        made = await request_run(db, kind=RunKind.PLAN, cause=Cause.OPERATOR, issue_time=now, at=now, started_by="command line")
-    click.echo(f"{made.run_id} {'queued' if made.created else 'was already queued'}")
-
-
-@run.command("list")
-@click.argument("tenant_id")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="As data.")
-@_run
-async def run_list(tenant_id: str, limit: int, as_json: bool) -> None:
-    """The latest runs of a utility.
-
-    \b
-    Example:
-      levada run list serra --limit 5
-    """
-    from levada.serve import opened
-    from levada.store.runs import list_runs
-
-    async with opened(Settings.from_environment()) as (_, database), database.tenant(tenant_id) as db:
-        runs = await list_runs(db, limit)
-    if as_json:
-        _print_json([{"id": r.run_id, "kind": r.kind, "state": r.state, "cause": r.cause, "issue_time": r.issue_time, "attempts": r.attempts, "error": r.error} for r in runs])
-        return
-    for r in runs:
-        seconds = f"{r.accounting.wall_s:6.1f} s" if r.accounting else "       -"
-        click.echo(f"{r.run_id}  {r.issue_time:%Y-%m-%d %H:%M}Z  {r.kind:6} {r.state:8} {r.cause:10} {seconds}  {(r.error or {}).get('message', '')}")
-
-
-@run.command("export")
-@click.argument("tenant_id")
-@click.argument("run_id", type=click.UUID)
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
-@_run
-async def run_export(tenant_id: str, run_id: Any, out: Path) -> None:
-    """Write a run's input as one file with which anybody can repeat it.
-
-    \b
-    Example:
-      levada run export serra 0b9e... --out plan.bundle
-    """
-    from levada.serve import opened
-    from levada.store.bundles import get_bundle
-    from levada.store.runs import get_run
-
-    async with opened(Settings.from_environment()) as (_, database), database.tenant(tenant_id) as db:
-        found = await get_run(db, run_id)
-        if found.bundle_id is None:
-            raise click.ClickException("this run failed before its input was frozen: there is nothing to export")
-        bundle = await get_bundle(db, found.bundle_id)
-    out.write_bytes(bundle.to_file())
-    click.echo(f"{out}: {out.stat().st_size} bytes; repeat it with: levada compute {out} --out result.json")
-
-
-@cli.command("compute")
-@click.argument("bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
-@_run
-async def compute(bundle: Path, out: Path) -> None:
-    """Compute a run from its bundle file: a file in, a file out, no database, no network.
-
-    \b
-    Example:
-      levada compute plan.bundle --out result.json
-    """
-    from levada.domain.bundle import Bundle
-    from levada.runs.child import ComputeChild
-
-    given = Bundle.from_file(bundle.read_bytes(), bundle.name)
-    child = ComputeChild()
-    try:
-        computed = await child.compute(given)
-    finally:
-        await child.close()
-    out.write_bytes(computed.result)
-    click.echo(f"{out}: {computed.wall_s:.1f} s, {computed.peak_memory_bytes / 1e6:.0f} MB at the most")
-
-
-@cli.command("replay")
-@click.argument("tenant_id")
-@click.argument("run_id", type=click.UUID)
-@_run
-async def replay_run(tenant_id: str, run_id: Any) -> None:
-    """Compute a run again from its stored input: says `identical`, or what differs (exit 1).
-
-    \b
-    Example:
-      levada replay serra 0b9e...
-    """
-    from levada.runs.replay import replay
-    from levada.serve import opened
-
-    async with opened(Settings.from_environment()) as (_, database):
-        report = await replay(database, tenant_id, run_id)
-    if report.identical:
-        click.echo("identical")
-        return
-    for difference in report.differences:
-        click.echo(str(difference))
-    for version in report.other_versions:
-        click.echo(f"computed with {version}", err=True)
-    sys.exit(1)
 
 
 # --- demo -------------------------------------------------------------------------------------------------------------
@@ -482,7 +331,7 @@ def demo_run(rate: float, history_days: int, folder: Path) -> None:
 
 @demo.command("clean")
 @click.option("--dir", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path(".demo"), show_default=True)
-@_run
+@run_async
 async def demo_clean(folder: Path) -> None:
     """Forget the demo: stop its database and remove its files.
 
@@ -505,7 +354,7 @@ def demo_customer(tenant_id: str) -> None:
     asyncio.run(run_demo_customer(tenant_id, os.environ))
 
 
-for command in (cli_schedule.schedule, cli_schedule.audit, cli_schedule.explain, cli_forecast.forecast):
+for command in (cli_schedule.schedule, cli_schedule.audit, cli_schedule.explain, cli_forecast.forecast, cli_runs.run, cli_runs.replay, cli_runs.runs):
     cli.add_command(command)
 
 

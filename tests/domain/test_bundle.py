@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from levada.domain.bundle import Bundle, BundleError, readings_from_bytes, readings_to_bytes
+from levada.domain.bundle import Bundle, BundleError, RecordedRun, readings_from_bytes, readings_to_bytes
 from levada.domain.series import Readings
 
 parts = st.dictionaries(st.text("abc./", min_size=1, max_size=8), st.binary(max_size=50), max_size=5)
@@ -52,3 +52,36 @@ def test_readings_survive_their_bytes(rows: list[tuple[int, float, int]]) -> Non
     assert again.quality.tolist() == readings.quality.tolist()
     with pytest.raises(BundleError):
         readings_from_bytes(readings_to_bytes(readings) + b"x")
+
+
+def recorded() -> RecordedRun:
+    return RecordedRun(
+        bundle=Bundle("plan", {"network.inp": b"[TITLE]" * 40, "context.json": b"{}"}), result=b'{"cost":1}', made_with={"libraries": {"numpy": "2.0"}}, run={"tenant": "serra"}
+    )
+
+
+def test_a_recorded_run_survives_its_file_which_is_a_bundle_file_too() -> None:
+    run = recorded()
+    data = run.to_file()
+    assert RecordedRun.from_file(data) == run
+    assert Bundle.from_file(data) == run.bundle
+    assert data == recorded().to_file()
+
+
+def test_a_bundle_alone_is_no_recorded_run_and_says_what_it_is() -> None:
+    with pytest.raises(BundleError, match="no result to compare with"):
+        RecordedRun.from_file(recorded().bundle.to_file())
+
+
+@given(st.data())
+def test_no_damage_to_a_file_is_anything_but_told_or_harmless(data: st.DataObject) -> None:
+    whole = recorded().to_file()
+    place = data.draw(st.integers(0, len(whole) - 1))
+    damaged = whole[:place] + bytes([whole[place] ^ data.draw(st.integers(1, 255))]) + whole[place + 1 :]
+    for candidate in (damaged, whole[:place]):
+        try:
+            read = RecordedRun.from_file(candidate)
+        except BundleError:
+            continue
+        # What was computed from, and what came out, is never another without notice.
+        assert (read.bundle, read.result) == (recorded().bundle, recorded().result)

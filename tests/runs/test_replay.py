@@ -12,10 +12,12 @@ from tests.conftest import Installation
 from tests.runs import tiny
 
 from levada.clock import Clock
-from levada.domain.bundle import BundleError
+from levada.domain.bundle import RecordedRun, canonical_json
 from levada.domain.errors import InputGap
 from levada.domain.run import Cause, RunKind
-from levada.runs.replay import differences, replay, replay_file
+from levada.runs.manifest import manifest
+from levada.runs.pipeline import compute
+from levada.runs.replay import MOST_DIFFERENCES, differences, replay, replay_file
 from levada.runs.worker import work
 from levada.store.database import Database
 from levada.store.jobs import TASK_PUBLISH
@@ -45,9 +47,23 @@ def test_a_difference_names_its_place_and_both_values() -> None:
     ]
 
 
-def test_a_damaged_bundle_file_is_refused() -> None:
-    with pytest.raises(BundleError, match="not a Levada bundle"):
-        asyncio.run(replay_file(b"PK no zip", b"{}"))
+def test_an_exported_run_is_replayed_and_says_how_many_places_differ_and_under_which_versions() -> None:
+    bundle = tiny.plan_input().to_bundle()
+    result = compute(bundle)
+    made_with = manifest().as_document()
+    same = asyncio.run(replay_file(RecordedRun(bundle=bundle, result=result, made_with=made_with, run={})))
+    assert same.identical
+    assert (same.count, same.differences, same.other_versions) == (0, (), ())
+
+    other = json.loads(result)
+    on = other["plan"]["pumps"][0]["on"]
+    other["plan"]["pumps"][0]["on"] = [not v for v in on]
+    made_with = made_with | {"cpu": "another", "libraries": {**manifest().libraries, "numpy": "1.0"}}
+    changed = asyncio.run(replay_file(RecordedRun(bundle=bundle, result=canonical_json(other), made_with=made_with, run={})))
+    assert not changed.identical
+    assert changed.count == len(on) > len(changed.differences) == MOST_DIFFERENCES
+    assert str(changed.differences[0]) == f"$.plan.pumps[0].on[0]: was {json.dumps(not on[0])}, is {json.dumps(on[0])}"
+    assert [d.path for d in changed.other_versions] == ["libraries.numpy", "cpu"]
 
 
 def test_a_run_without_a_result_has_nothing_to_compare_with(in_database: Any, tenant: str) -> None:

@@ -55,14 +55,14 @@ def test_the_plan_is_in_the_outbox_as_the_api_tells_it(product: Product, plan: d
 
 
 def test_a_run_is_replayed_identical(product: Product, plan: dict[str, Any]) -> None:
-    run = next(r for r in json.loads(product.cli("run", "list", "tiny", "--json").stdout) if r["state"] == "done")
+    run = next(r for r in json.loads(product.cli("runs", "list", "tiny", "--json").stdout) if r["state"] == "done")
     assert product.cli("replay", "tiny", run["id"]).stdout.strip() == "identical"
 
 
 def test_an_exported_run_is_computed_from_its_file_alone(product: Product, plan: dict[str, Any], tmp_path: Path) -> None:
-    run = next(r for r in json.loads(product.cli("run", "list", "tiny", "--json").stdout) if r["state"] == "done")
-    product.cli("run", "export", "tiny", run["id"], "--out", str(tmp_path / "a.bundle"))
-    product.cli("compute", str(tmp_path / "a.bundle"), "--out", str(tmp_path / "result.json"))
+    run = next(r for r in json.loads(product.cli("runs", "list", "tiny", "--json").stdout) if r["state"] == "done")
+    product.cli("runs", "export", "tiny", run["id"], "--out", str(tmp_path / "a.bundle"))
+    product.cli("run", str(tmp_path / "a.bundle"), "--out", str(tmp_path / "result.json"))
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["plan"]["cost"] > 0
 

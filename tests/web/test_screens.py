@@ -138,7 +138,7 @@ def test_every_page_of_a_utility_opens(client: TestClient[Any], world: World) ->
     plan_id = client.get(f"/v1/tenants/{world.own}/plans").json()["plans"][0]["plan_id"]
     for path in ("", "/plan", "/runs", "/files", f"/runs/{run_id}", f"/plans/{plan_id}", "/board/parts"):
         assert client.get(f"/t/{world.own}{path}").status_code == 200, path
-    assert f"levada replay {run_id}" in client.get(f"/t/{world.own}/runs/{run_id}").text
+    assert f"levada replay {world.own} {run_id}" in client.get(f"/t/{world.own}/runs/{run_id}").text
 
 
 class Outline(HTMLParser):

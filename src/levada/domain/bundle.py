@@ -2,6 +2,9 @@
 
 A bundle is a kind and named parts (bytes). Its id is the SHA-256 of a canonical manifest that lists each part's name and
 SHA-256, so equal inputs have equal ids and parts are stored once however many bundles hold them.
+
+As a file, a bundle is a zip of `manifest.json` and `parts/`. A recorded run is a bundle file with two entries more: `result`, the bytes
+that came out, and `run.json`, with what they were computed. So whoever can read a bundle can compute a recorded run again.
 """
 
 from __future__ import annotations
@@ -9,8 +12,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +26,7 @@ import numpy as np
 from levada.domain.errors import LevadaError
 from levada.domain.series import Readings
 
-__all__ = ["Bundle", "BundleError", "canonical_json", "readings_from_bytes", "readings_to_bytes"]
+__all__ = ["Bundle", "BundleError", "RecordedRun", "canonical_json", "readings_from_bytes", "readings_to_bytes"]
 
 
 class BundleError(LevadaError):
@@ -89,24 +95,75 @@ class Bundle:
         return int(self.bundle_id[:15], 16)
 
     def to_file(self) -> bytes:
-        """The bundle as one file with which anybody can repeat the run: a zip of manifest.json and parts/."""
-        out = io.BytesIO()
-        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in [("manifest.json", self.manifest), *((f"parts/{n}", c) for n, c in self.parts.items())]:
-                archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
-        return out.getvalue()
+        """The bundle as one file with which anybody can compute the run: a zip of manifest.json and parts/."""
+        return _zipped(self._entries)
+
+    @property
+    def _entries(self) -> dict[str, bytes]:
+        return {"manifest.json": self.manifest, **{f"parts/{name}": content for name, content in self.parts.items()}}
 
     @classmethod
     def from_file(cls, data: bytes, where: str = "bundle file") -> Bundle:
-        """Read what to_file wrote. Raises BundleError when the file is no bundle or a part does not match its SHA-256."""
-        try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                manifest = json.loads(archive.read("manifest.json"))
-                parts = {name: archive.read(f"parts/{name}") for name in manifest["parts"]}
-        except (zipfile.BadZipFile, KeyError, ValueError) as e:
-            raise BundleError(where, f"not a Levada bundle ({e})") from e
-        bundle = cls(str(manifest["kind"]), parts)
-        for name, digest in bundle.part_ids.items():
-            if digest != manifest["parts"][name]:
-                raise BundleError(where, f"part {name!r} does not match its SHA-256: the file is damaged")
-        return bundle
+        """Read what to_file wrote, or the bundle of a recorded run. Raises BundleError when the file is no bundle or a part does not match its SHA-256."""
+        with _opened(data, where) as archive:
+            return _bundle_in(archive, where)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedRun:
+    """A run as one file: what went in, what came out, and with what it was computed (versions of code and libraries, kind of machine)."""
+
+    bundle: Bundle
+    result: bytes
+    made_with: Mapping[str, object]
+    """The manifest of the process that computed it; empty where that is not known."""
+    run: Mapping[str, object]
+    """Which run it was, in words for people: utility, number, instant. Nothing is computed from it."""
+
+    def to_file(self) -> bytes:
+        """A bundle file with the entries `result` and `run.json` besides."""
+        told = {"format": 1, "run": dict(self.run), "made_with": dict(self.made_with), "seed": self.bundle.seed, "result_sha256": hashlib.sha256(self.result).hexdigest()}
+        return _zipped({**self.bundle._entries, "run.json": canonical_json(told), "result": self.result})
+
+    @classmethod
+    def from_file(cls, data: bytes, where: str = "run file") -> RecordedRun:
+        """Read what to_file wrote. Raises BundleError when the file is no recorded run or something in it does not match its SHA-256."""
+        with _opened(data, where) as archive:
+            bundle = _bundle_in(archive, where)
+            if not {"result", "run.json"} <= set(archive.namelist()):
+                raise BundleError(where, "holds a run's input and no result to compare with; export a run that is done, or compute this one with `levada run`")
+            result, told = archive.read("result"), json.loads(archive.read("run.json"))
+            made_with, run, digest = dict(told["made_with"]), dict(told["run"]), told["result_sha256"]
+        if hashlib.sha256(result).hexdigest() != digest:
+            raise BundleError(where, "the result does not match its SHA-256: the file is damaged")
+        return cls(bundle=bundle, result=result, made_with=made_with, run=run)
+
+
+def _zipped(entries: Mapping[str, bytes]) -> bytes:
+    """Equal entries give equal bytes: no time of day is in them."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+@contextmanager
+def _opened(data: bytes, where: str) -> Iterator[zipfile.ZipFile]:
+    """The file as a zip. Whatever a damaged or foreign file makes of the reading is a BundleError."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError, TypeError, AttributeError, NotImplementedError, RuntimeError, struct.error) as e:
+        raise BundleError(where, f"not a Levada bundle ({e})") from e
+
+
+def _bundle_in(archive: zipfile.ZipFile, where: str) -> Bundle:
+    manifest = json.loads(archive.read("manifest.json"))
+    if manifest["format"] != 1:
+        raise BundleError(where, f"is of format {manifest['format']!r}; this version of Levada reads format 1")
+    bundle = Bundle(str(manifest["kind"]), {name: archive.read(f"parts/{name}") for name in manifest["parts"]})
+    for name, digest in bundle.part_ids.items():
+        if digest != manifest["parts"][name]:
+            raise BundleError(where, f"part {name!r} does not match its SHA-256: the file is damaged")
+    return bundle

@@ -52,7 +52,7 @@ class PlanInput:
 
     @classmethod
     def of(cls, bundle: Bundle) -> PlanInput:
-        """Raises BundleError when the bundle is of another kind or lacks a part."""
+        """Raises BundleError when the bundle is of another kind, lacks a part, or has one that does not hold under this code."""
         if bundle.kind != _KIND:
             raise BundleError(bundle.bundle_id, f"is a bundle for {bundle.kind!r}, not for a plan")
 
@@ -74,3 +74,5 @@ class PlanInput:
             )
         except KeyError as e:
             raise BundleError(bundle.bundle_id, f"lacks the part {e.args[0]!r}") from e
+        except (ValueError, TypeError) as e:  # pydantic's ValidationError is a ValueError
+            raise BundleError(bundle.bundle_id, f"has a part that does not hold under this version of Levada: {' '.join(str(e).split())[:500]}") from e

@@ -1,4 +1,4 @@
-"""Doing a run again from its stored input: identical to the byte, or what differs.
+"""Doing a run again from its stored input, or from the file that it was exported to: identical to the byte, or what differs.
 
 On the same code, libraries and kind of machine a difference is a defect: something besides the bundle went into the result.
 """
@@ -6,12 +6,12 @@ On the same code, libraries and kind of machine a difference is a defect: someth
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from levada.domain.bundle import Bundle
+from levada.domain.bundle import Bundle, RecordedRun
 from levada.domain.errors import InputGap
 from levada.runs.child import ComputeChild
 from levada.runs.manifest import Manifest, manifest
@@ -38,15 +38,16 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayReport:
-    """What doing it again gave. `differences` are the first `MOST_DIFFERENCES`; `identical` is of the bytes."""
+    """What doing it again gave. `differences` are the first `MOST_DIFFERENCES` of `count`; `identical` is of the bytes."""
 
     identical: bool
     differences: tuple[Difference, ...]
+    count: int
     result: bytes
     with_manifest: Manifest
     """With what it was computed now."""
     other_versions: tuple[Difference, ...] = ()
-    """Where that differs from what the run was computed with; empty also when the run is of a file."""
+    """Where that differs from what the run was computed with, `path` being the manifest's field; empty also when that is not known."""
 
 
 def differences(then: Any, now: Any, path: str = "$") -> Iterator[Difference]:
@@ -71,21 +72,19 @@ def _text(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _compared(then: bytes, now: bytes, made_with: dict[str, object] | None = None) -> ReplayReport:
+def _compared(then: bytes, now: bytes, made_with: Mapping[str, object] | None) -> ReplayReport:
     found: list[Difference] = []
     if then != now:
-        for difference in differences(json.loads(then), json.loads(now)):
-            found.append(difference)
-            if len(found) == MOST_DIFFERENCES:
-                break
-        if not found:
-            found.append(Difference("$", f"{len(then)} bytes", f"{len(now)} bytes of equal content, written differently"))
-    return ReplayReport(identical=then == now, differences=tuple(found), result=now, with_manifest=manifest(), other_versions=tuple(differences(made_with, manifest().as_document(), "")) if made_with else ())
+        found = list(differences(json.loads(then), json.loads(now))) or [Difference("$", f"{len(then)} bytes", f"{len(now)} bytes of equal content, written differently")]
+    versions = [Difference(d.path.removeprefix("$."), d.then, d.now) for d in differences(dict(made_with), manifest().as_document())] if made_with else []
+    return ReplayReport(
+        identical=then == now, differences=tuple(found[:MOST_DIFFERENCES]), count=len(found), result=now, with_manifest=manifest(), other_versions=tuple(versions)
+    )
 
 
-async def replay_file(bundle_file: bytes, expected: bytes) -> ReplayReport:
-    """Compute a bundle file and compare with a result. Raises BundleError for a damaged file, ComputeFailed when it cannot be computed."""
-    return _compared(expected, await _again(Bundle.from_file(bundle_file)))
+async def replay_file(recorded: RecordedRun) -> ReplayReport:
+    """Compute an exported run and compare; needs no database. Raises ComputeFailed when it cannot be computed."""
+    return _compared(recorded.result, await _again(recorded.bundle), recorded.made_with)
 
 
 async def replay(database: Database, tenant_id: str, run_id: UUID) -> ReplayReport:
@@ -96,7 +95,7 @@ async def replay(database: Database, tenant_id: str, run_id: UUID) -> ReplayRepo
     async with database.tenant(tenant_id) as db:
         run = await get_run(db, run_id)
         if run.bundle_id is None or run.result_sha256 is None:
-            raise InputGap(f"run {run_id} is {run.state.value}: it has no result to compare with", "replay one that is done; `levada run list` shows them")
+            raise InputGap(f"run {run_id} is {run.state.value}: it has no result to compare with", "replay one that is done; `levada runs list` shows them")
         bundle, then = await get_bundle(db, run.bundle_id), await get_result(db, run_id)
     return _compared(then, await _again(bundle), run.manifest)
 

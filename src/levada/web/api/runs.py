@@ -29,7 +29,7 @@ class AccountingDocument(BaseModel):
 
 
 class RunDocument(BaseModel):
-    """One run. `issue_time` is the instant whose knowledge it uses; `levada replay RUN_ID` computes it again from its bundle."""
+    """One run. `issue_time` is the instant whose knowledge it uses; `levada replay TENANT RUN_ID` computes it again from its bundle."""
 
     run_id: UUID
     kind: str
