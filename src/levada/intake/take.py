@@ -23,7 +23,7 @@ from levada.intake.receipt import Receipt, Values, receipt_path
 from levada.store.database import Database, TenantConnection
 from levada.store.documents import find_document
 from levada.store.files import FileRow, add_quarantine, find_file, record_file
-from levada.store.jobs import TASK_NEW_DATA, enqueue
+from levada.store.jobs import TASK_NEW_DATA, Priority, enqueue
 from levada.store.outbox import put_outbox
 from levada.store.series import Delivery, add_readings, ensure_series, list_series
 from levada.telemetry.log import bound, get_logger
@@ -154,7 +154,7 @@ async def _store(db: TenantConnection, read: _Read, receipt: Receipt, key: str, 
         receipt = replace(receipt, values=Values(added.new, added.corrected, added.unchanged, suspect))
         if added.new or added.corrected:
             # Of many files that arrive in a row the first one's job does for all, as long as nobody has begun it.
-            await enqueue(db, TASK_NEW_DATA, {}, queueing_lock="new-data")
+            await enqueue(db, TASK_NEW_DATA, {}, priority=Priority.SHORT, queueing_lock="new-data")
     await put_outbox(db, receipt_path(receipt.file), receipt.as_json(), receipt.received_at)
     return receipt
 

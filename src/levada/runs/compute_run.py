@@ -23,7 +23,7 @@ from levada.runs.manifest import manifest
 from levada.store.bundles import get_bundle, put_bundle
 from levada.store.database import Database
 from levada.store.indicators import put_indicators
-from levada.store.jobs import TASK_PUBLISH, enqueue
+from levada.store.jobs import TASK_PUBLISH, Priority, enqueue
 from levada.store.plans import publish_plan
 from levada.store.runs import attach_bundle, fail_run, finish_run, start_run
 from levada.telemetry.log import get_logger
@@ -110,7 +110,7 @@ async def _store(database: Database, run: Run, computed: Computed, clock: Clock)
         await put_indicators(db, run.run_id, run.issue_time, result.indicators)
         # Ahead of other work: a plan that nobody has seen is of no use.
         # One at a time for a tenant: the newer plan must be the one that stays as plan_current.csv.
-        await enqueue(db, TASK_PUBLISH, {"plan_id": str(plan_id)}, priority=10, lock="publish")
+        await enqueue(db, TASK_PUBLISH, {"plan_id": str(plan_id)}, priority=Priority.SHORT, lock="publish")
     plan = result.plan
     log.info(
         "plan made",

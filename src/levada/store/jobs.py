@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from procrastinate import App
 
 __all__ = [
+    "BACKGROUND_JOBS",
     "TASK_NEW_DATA",
     "TASK_PUBLISH",
     "TASK_RUN",
+    "Priority",
     "QueueRow",
     "WorkerRow",
     "enqueue",
@@ -47,6 +50,19 @@ TASK_PUBLISH = "publish"
 
 _QUEUE = "levada"
 
+BACKGROUND_JOBS = 16
+"""So many jobs below `Priority.PLAN` a tenant may have running at a time, over all workers, where nothing else is said."""
+
+
+class Priority(IntEnum):
+    """What goes first. What is below PLAN is done in the background and has a limit for each tenant."""
+
+    SHORT = 10
+    """Takes a moment, and a plan waits for it or is of no use without it: publishing, looking at new data."""
+    PLAN = 0
+    TRAINING = -10
+    BACKTEST = -20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRow:
@@ -67,11 +83,15 @@ class WorkerRow:
     heartbeat_age_s: float
 
 
-def make_queue(worker_url: str) -> App:
-    """The queue for a worker's process; open it with `async with queue.open_async()`."""
-    from procrastinate import App, PsycopgConnector  # takes a while; those who only put jobs in do not need it
+def make_queue(worker_url: str, *, background: int = BACKGROUND_JOBS) -> App:
+    """The queue for a worker's process; open it with `async with queue.open_async()`.
 
-    return App(connector=PsycopgConnector(conninfo=worker_url, min_size=1, max_size=4))
+    Which job is next: of the highest priority; among equals of the tenant with the fewest running, then of the one that has waited longest for a
+    turn, so that nobody's thousands hold up another's one. Of jobs below `Priority.PLAN` a tenant has at most `background` running.
+    """
+    from levada.store.fair_queue import fair_queue
+
+    return fair_queue(worker_url, background)
 
 
 async def enqueue(
@@ -79,7 +99,7 @@ async def enqueue(
     task: str,
     args: Mapping[str, Any],
     *,
-    priority: int = 0,
+    priority: Priority = Priority.PLAN,
     lock: str | None = None,
     queueing_lock: str | None = None,
     run_at: datetime | None = None,
@@ -96,7 +116,7 @@ async def enqueue(
         "enqueue",
         queue=_QUEUE,
         task=task,
-        priority=priority,
+        priority=int(priority),
         lock=lock and f"{db.tenant_id}/{lock}",
         queueing_lock=queueing_lock and f"{db.tenant_id}/{queueing_lock}",
         args=Jsonb(full_args),

@@ -30,3 +30,8 @@ WITH stalled AS (
 UPDATE queue.procrastinate_jobs AS job SET status = 'todo', attempts = job.attempts + 1, worker_id = NULL, abort_requested = false, scheduled_at = NULL
 FROM stalled WHERE job.id = stalled.id AND job.status = 'doing'
 RETURNING job.id, job.task_name;
+
+-- name: take_job
+-- The next job for a worker, marked as begun; a row of nulls where there is none. As the worker's role.
+SELECT id, status, task_name, priority, lock, queueing_lock, args, scheduled_at, queue_name, attempts, worker_id
+FROM queue.take_job(%(worker_id)s::bigint, %(background)s::integer);

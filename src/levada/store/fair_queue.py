@@ -1,0 +1,33 @@
+"""Procrastinate with a fetch of our own: each tenant in its turn. Imported by workers only, for the library takes a while to load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from procrastinate import App, PsycopgConnector
+from procrastinate.jobs import Job
+from procrastinate.manager import JobManager
+
+from levada.store.queries import query
+
+__all__ = ["fair_queue"]
+
+
+class _FairJobs(JobManager):
+    """Takes the job that is next by `queue.take_job`, where procrastinate's own function would take the oldest of the highest priority."""
+
+    background: int
+
+    async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
+        if queues is not None:
+            raise ValueError("workers of Levada serve all queues")
+        row = await self.connector.execute_query_one_async(query=query("take_job").decode(), worker_id=worker_id, background=self.background)
+        return None if row["id"] is None else Job.from_row(row)
+
+
+def fair_queue(worker_url: str, background: int) -> App:
+    """A procrastinate application of which each tenant gets its share; see `make_queue`."""
+    app = App(connector=PsycopgConnector(conninfo=worker_url, min_size=1, max_size=4))
+    app.job_manager = _FairJobs(app.connector)
+    app.job_manager.background = background
+    return app
