@@ -55,9 +55,17 @@ _part("timetable", "Ask for the runs that are due. Several at once never ask twi
 
 
 @cli.command("worker")
-@click.option("--drain", is_flag=True, help="Do what is due, then exit: 0 when something was done, 3 when nothing was due.")
+@click.option("--drain", is_flag=True, help="Do what is due, then exit.")
 def worker(drain: bool) -> None:
     """Compute runs: forecast, schedule, audit. May be started more than once.
+
+    With --drain it takes what is due until nothing is left, prints what became of it, and ends.
+
+    \b
+    Exit codes of --drain:
+      0  nothing is left, and all that was taken is done (also where nothing was due)
+      3  some failed for good: `levada jobs dead` tells which and why
+      4  nothing failed for good, but some are to be tried again later
 
     \b
     Example:
@@ -67,7 +75,9 @@ def worker(drain: bool) -> None:
 
     settings = settings_now()
     if drain:
-        sys.exit(0 if asyncio.run(serve.drain(settings)) else 3)
+        counts = asyncio.run(serve.drain(settings))
+        click.echo(f"{counts.done} done, {counts.failed} failed, {counts.put_off} to be tried again later")
+        sys.exit(3 if counts.failed else 4 if counts.put_off else 0)
     asyncio.run(serve.run_part("worker", settings))
 
 

@@ -10,6 +10,10 @@ one of each (and as many workers as asked for) as child processes, restarts what
 | LEVADA_HTTP_HOST, LEVADA_HTTP_PORT | where the pages and the API listen | 127.0.0.1, 8080 |
 | LEVADA_SFTP_HOST, LEVADA_SFTP_PORT | where the SFTP server listens | 127.0.0.1, 2222 |
 | LEVADA_WORKERS | worker processes of `levada serve` | 1 |
+| LEVADA_RUN_MEMORY_MB, LEVADA_RUN_MEMORY_MAX_MB | memory of a run; one that needs more is computed once more with twice as much, up to the second | 3072, 6144 |
+| LEVADA_RUN_TIMEOUT_S, LEVADA_RUN_CPU_S | time and processor time of a run | 900, 900 |
+| the four, followed by _ and a kind such as LEVADA_RUN_MEMORY_MB_PLAN | the same, for runs of that kind | as above |
+| LEVADA_BACKGROUND_JOBS | training and backtest jobs of one tenant that run at a time, over all workers | 16 |
 | LEVADA_CLOCK | a clock that runs faster, for demonstrations | real time |
 | LEVADA_LOG | `text` or `json` | text |
 | LEVADA_SECURE_COOKIES | `1` behind TLS: cookies are sent over HTTPS only | 0 |
@@ -31,7 +35,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from levada.clock import Clock
 from levada.domain.errors import SetupError
+from levada.domain.run import RunKind
+from levada.runs.limits import RunLimits
 from levada.store import embedded
+from levada.store.jobs import BACKGROUND_JOBS
 from levada.store.migrate import app_url, migrate, worker_url
 from levada.telemetry.log import configure_logs, get_logger
 from levada.telemetry.trace import configure_traces
@@ -39,6 +46,7 @@ from levada.telemetry.trace import configure_traces
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from levada.runs.worker import Counts
     from levada.store.database import Database
 
 __all__ = ["PARTS", "Installation", "Settings", "connect", "new_host_key", "opened", "run_part", "serve"]
@@ -59,6 +67,8 @@ class Settings:
     sftp_host: str
     sftp_port: int
     workers: int
+    run_limits: Mapping[RunKind, RunLimits]
+    background_jobs: int
     clock: Clock
     log_form: Literal["json", "text"]
     secure_cookies: bool
@@ -75,6 +85,20 @@ class Settings:
                 raise SetupError(f"{name} is {text!r}", f"set it to a whole number from {low} to {high}, or leave it out for {default}")
             return int(text)
 
+        def run_limits(kind: RunKind) -> RunLimits:
+            usual = RunLimits()
+
+            def limit(name: str, default: float, unit: int, high: int) -> int:
+                every = number(name, int(default) // unit, 1, high)
+                return unit * number(f"{name}_{kind.name}", every, 1, high)
+
+            return RunLimits(
+                timeout_s=limit("LEVADA_RUN_TIMEOUT_S", usual.timeout_s, 1, 7 * 86_400),
+                cpu_s=limit("LEVADA_RUN_CPU_S", usual.cpu_s, 1, 7 * 86_400),
+                memory_bytes=limit("LEVADA_RUN_MEMORY_MB", usual.memory_bytes, 1 << 20, 1 << 24),
+                max_memory_bytes=limit("LEVADA_RUN_MEMORY_MAX_MB", usual.max_memory_bytes, 1 << 20, 1 << 24),
+            )
+
         form = env.get("LEVADA_LOG", "text")
         if form not in ("json", "text"):
             raise SetupError(f"LEVADA_LOG is {form!r}", "set it to json or text")
@@ -86,6 +110,8 @@ class Settings:
             sftp_host=env.get("LEVADA_SFTP_HOST", "127.0.0.1"),
             sftp_port=number("LEVADA_SFTP_PORT", 2222, 1, 65535),
             workers=number("LEVADA_WORKERS", 1, 0, 64),
+            run_limits={kind: run_limits(kind) for kind in RunKind},
+            background_jobs=number("LEVADA_BACKGROUND_JOBS", BACKGROUND_JOBS, 1, 100_000),
             clock=Clock.from_setting(env.get("LEVADA_CLOCK")),
             log_form=cast(Literal["json", "text"], form),
             secure_cookies=env.get("LEVADA_SECURE_COOKIES", "0") == "1",
@@ -190,19 +216,21 @@ async def _timetable(settings: Settings) -> None:
         await keep_timetable(database, settings.clock)
 
 
-async def _worker(settings: Settings, *, drain: bool = False) -> int | None:
+async def _worker(settings: Settings, *, drain: bool = False) -> Counts:
     from levada.publish.sftp_outbox import handle_publish
     from levada.runs.worker import work
     from levada.store.jobs import TASK_PUBLISH
 
     async with opened(settings) as (installation, database):
-        return await work(database, installation.worker_url, settings.clock, drain=drain, handlers={TASK_PUBLISH: handle_publish})
+        return await work(
+            database, installation.worker_url, settings.clock, drain=drain, handlers={TASK_PUBLISH: handle_publish}, limits=settings.run_limits, background=settings.background_jobs
+        )
 
 
-async def drain(settings: Settings) -> int:
-    """Do what is due and stop; returns how many jobs were done."""
+async def drain(settings: Settings) -> Counts:
+    """Do what is due and stop; returns what became of it."""
     _begin("worker", settings)
-    return await _worker(settings, drain=True) or 0
+    return await _worker(settings, drain=True)
 
 
 _RUNNERS: dict[str, Callable[[Settings], Awaitable[object]]] = {"web": _web, "sftp": _sftp, "timetable": _timetable, "worker": _worker}

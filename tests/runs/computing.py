@@ -37,6 +37,11 @@ def by_kind(bundle: Bundle) -> bytes:
             ctypes.string_at(0)
         case "hang":
             time.sleep(3600)
+        case "spin":
+            while True:
+                pass
+        case "threads":
+            return f"{os.environ['OMP_NUM_THREADS']} {os.environ['OPENBLAS_NUM_THREADS']}".encode()
         case "eat":
             blocks = []
             while True:
@@ -89,6 +94,17 @@ def plan_slowly(bundle: Bundle) -> bytes:
 def plan_never(bundle: Bundle) -> bytes:
     time.sleep(3600)
     return b""
+
+
+def plan_of_600_mb(bundle: Bundle) -> bytes:
+    held = b"x" * 600_000_000
+    time.sleep(1.5)
+    assert held
+    return plan_at_once(bundle)
+
+
+def gap(bundle: Bundle) -> bytes:
+    raise InputGap("no levels", "deliver them")
 
 
 def crash(bundle: Bundle) -> bytes:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import psycopg
 import pytest
 from tests.conftest import Installation
 
@@ -18,6 +19,13 @@ InDatabase = Callable[[Callable[[Database], Awaitable[T]]], T]
 @pytest.fixture
 def tenant(installation: Installation) -> str:
     return installation.new_tenant()
+
+
+@pytest.fixture
+def empty_queue(installation: Installation) -> None:
+    """For tests that count what a worker does: nothing of an earlier test waits."""
+    with psycopg.connect(installation.worker_url) as connection:
+        connection.execute("DELETE FROM procrastinate_jobs")
 
 
 @pytest.fixture

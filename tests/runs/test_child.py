@@ -7,19 +7,34 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import psutil
 import pytest
 
 from levada.domain.bundle import Bundle
-from levada.runs.child import ComputeChild, ComputeFailed
+from levada.runs.child import ComputeChild, Computed, ComputeFailed
+from levada.runs.limits import RunLimits
 
 BY_KIND = "tests.runs.computing:by_kind"
 
 
-def with_child(work: Callable[[ComputeChild], Awaitable[None]], **limits: float) -> None:
+class Limited:
+    """A child whose runs all have the same limits."""
+
+    def __init__(self, limits: RunLimits) -> None:
+        self._child, self._limits = ComputeChild(BY_KIND), limits
+
+    async def compute(self, bundle: Bundle, memory_bytes: int | None = None) -> Computed:
+        return await self._child.compute(bundle, self._limits, memory_bytes)
+
+    async def close(self) -> None:
+        await self._child.close()
+
+
+def with_child(work: Callable[[Limited], Awaitable[None]], **limits: float) -> None:
     async def run() -> None:
-        child = ComputeChild(function=BY_KIND, **limits)  # type: ignore[arg-type]
+        child = Limited(RunLimits(**limits))  # type: ignore[arg-type]
         try:
             await work(child)
         finally:
@@ -33,7 +48,7 @@ def echo(text: str = "hello") -> Bundle:
 
 
 def test_results_come_back_whole_from_one_process_whatever_libraries_print() -> None:
-    async def work(child: ComputeChild) -> None:
+    async def work(child: Limited) -> None:
         large = "x" * 3_000_000
         first, second = await child.compute(echo(large)), await child.compute(echo())
         assert first.result.startswith(large.encode())
@@ -46,7 +61,7 @@ def test_results_come_back_whole_from_one_process_whatever_libraries_print() -> 
 
 
 def test_peak_memory_is_that_of_the_run_and_not_of_one_before() -> None:
-    async def work(child: ComputeChild) -> None:
+    async def work(child: Limited) -> None:
         large = await child.compute(Bundle("fill", {"bytes": b"300000000"}))
         small = await child.compute(echo())
         assert large.peak_memory_bytes > 300e6
@@ -56,7 +71,7 @@ def test_peak_memory_is_that_of_the_run_and_not_of_one_before() -> None:
 
 
 def test_an_error_of_the_input_comes_back_as_its_document_and_is_final() -> None:
-    async def work(child: ComputeChild) -> None:
+    async def work(child: Limited) -> None:
         with pytest.raises(ComputeFailed) as failed:
             await child.compute(Bundle("gap", {}))
         assert failed.value.permanent
@@ -66,7 +81,7 @@ def test_an_error_of_the_input_comes_back_as_its_document_and_is_final() -> None
 
 
 def test_a_defect_is_told_with_its_place_and_is_final_as_the_same_input_gives_it_again() -> None:
-    async def work(child: ComputeChild) -> None:
+    async def work(child: Limited) -> None:
         with pytest.raises(ComputeFailed, match="ZeroDivisionError: in an algorithm") as failed:
             await child.compute(Bundle("defect", {}))
         assert failed.value.permanent
@@ -76,7 +91,7 @@ def test_a_defect_is_told_with_its_place_and_is_final_as_the_same_input_gives_it
 
 
 def test_a_crash_of_native_code_ends_the_run_only_and_the_next_one_has_a_new_child() -> None:
-    async def work(child: ComputeChild) -> None:
+    async def work(child: Limited) -> None:
         with pytest.raises(ComputeFailed, match="SIGSEGV") as failed:
             await child.compute(Bundle("segfault", {}))
         assert not failed.value.permanent
@@ -86,24 +101,56 @@ def test_a_crash_of_native_code_ends_the_run_only_and_the_next_one_has_a_new_chi
 
 
 def test_a_run_that_takes_too_long_is_stopped_and_says_so() -> None:
-    async def work(child: ComputeChild) -> None:
+    async def work(child: Limited) -> None:
         with pytest.raises(ComputeFailed, match=r"longer than 1\.5 s"):
             await child.compute(Bundle("hang", {}))
         assert not psutil.Process().children(recursive=True)
 
-    with_child(work, run_timeout_s=1.5)
+    with_child(work, timeout_s=1.5)
 
 
 def test_a_run_that_eats_memory_is_stopped_and_says_so() -> None:
-    async def work(child: ComputeChild) -> None:
-        with pytest.raises(ComputeFailed, match="more than 300 MB"):
+    async def work(child: Limited) -> None:
+        with pytest.raises(ComputeFailed, match="more than 300 MB") as failed:
             await child.compute(Bundle("eat", {}))
+        assert failed.value.document["limit_bytes"] == 300_000_000
+        assert int(str(failed.value.document["used_bytes"])) > 300_000_000
+        with pytest.raises(ComputeFailed, match="more than 400 MB"):  # a class larger than the kind's
+            await child.compute(Bundle("eat", {}), 400_000_000)
 
-    with_child(work, memory_limit_bytes=300_000_000)
+    with_child(work, memory_bytes=300_000_000)
+
+
+def test_a_run_that_takes_too_much_processor_time_is_stopped_and_not_tried_again() -> None:
+    async def work(child: Limited) -> None:
+        with pytest.raises(ComputeFailed, match="more than 1 s of processor time") as failed:
+            await child.compute(Bundle("spin", {}))
+        assert failed.value.permanent
+        assert (await child.compute(echo())).result.startswith(b"hello")
+
+    with_child(work, cpu_s=1.0)
+
+
+def test_numeric_libraries_have_one_thread_whatever_the_worker_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+
+    async def work(child: Limited) -> None:
+        assert (await child.compute(Bundle("threads", {}))).result == b"1 1"
+
+    with_child(work)
+
+
+def test_where_memory_runs_out_the_computing_process_is_the_first_to_go() -> None:
+    async def work(child: Limited) -> None:
+        await child.compute(echo())
+        (process,) = psutil.Process().children()
+        assert Path(f"/proc/{process.pid}/oom_score_adj").read_text().strip() == "1000"
+
+    with_child(work)
 
 
 def test_a_cancelled_run_leaves_no_process_behind() -> None:
-    async def work(child: ComputeChild) -> None:
+    async def work(child: Limited) -> None:
         task = asyncio.create_task(child.compute(Bundle("hang", {})))
         await asyncio.sleep(1.0)
         task.cancel()
@@ -116,8 +163,8 @@ def test_a_cancelled_run_leaves_no_process_behind() -> None:
 
 def test_the_child_of_a_killed_worker_ends_in_mid_run() -> None:
     program = (
-        "import asyncio\nfrom levada.domain.bundle import Bundle\nfrom levada.runs.child import ComputeChild\n"
-        f"asyncio.run(ComputeChild(function={BY_KIND!r}).compute(Bundle('hang', {{}})))\n"
+        "import asyncio\nfrom levada.domain.bundle import Bundle\nfrom levada.runs.child import ComputeChild\nfrom levada.runs.limits import RunLimits\n"
+        f"asyncio.run(ComputeChild({BY_KIND!r}).compute(Bundle('hang', {{}}), RunLimits()))\n"
     )
     with subprocess.Popen([sys.executable, "-c", program]) as worker:
         end = time.monotonic() + 30

@@ -2,70 +2,37 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import psutil
+import pytest
 from tests.conftest import Installation
 from tests.runs import tiny
+from tests.runs.working import CLOCK, Published, ask, drain, run_of, until
 
-from levada.clock import Clock
-from levada.domain.run import Cause, Run, RunKind, RunState
+from levada.domain.errors import InputGap
+from levada.domain.run import Cause, RunState
 from levada.runs.child import ComputeChild, Computed
 from levada.runs.compute_run import MAX_FAILURES, compute_run
-from levada.runs.worker import work
+from levada.runs.worker import Counts, work
 from levada.store.database import Database
+from levada.store.dead_letters import dead_letters, retry_letter
 from levada.store.documents import put_document
 from levada.store.indicators import latest_indicators
-from levada.store.jobs import TASK_NEW_DATA, TASK_PUBLISH, enqueue
+from levada.store.jobs import TASK_NEW_DATA, TASK_PUBLISH, Priority, enqueue
 from levada.store.plans import list_plans
-from levada.store.runs import get_run, list_runs, request_run, start_run
+from levada.store.runs import list_runs, start_run
 
-CLOCK = Clock(datetime.now(UTC), tiny.NOW, 1.0)
-
-
-class Published:
-    """Takes the place of the publishing channel: notes which plans it was asked to put out."""
-
-    def __init__(self) -> None:
-        self.plans: list[tuple[str, str]] = []
-
-    async def handle(self, database: Database, args: dict[str, Any], now: datetime) -> None:
-        self.plans.append((args["tenant_id"], args["plan_id"]))
-
-    def of(self, tenant: str) -> list[str]:
-        return [plan for name, plan in self.plans if name == tenant]
-
-
-async def ask(database: Database, tenant: str, at: datetime = tiny.NOW) -> UUID:
-    async with database.tenant(tenant) as db:
-        return (await request_run(db, kind=RunKind.PLAN, cause=Cause.OPERATOR, issue_time=at, at=at)).run_id
-
-
-async def drain(database: Database, installation: Installation, published: Published, function: str = "plan_at_once", **options: Any) -> int:
-    return await work(
-        database, installation.worker_url, CLOCK, drain=True, handlers={TASK_PUBLISH: published.handle}, function=f"tests.runs.computing:{function}", **options
-    )
-
-
-async def run_of(database: Database, tenant: str, run_id: UUID) -> Run:
-    async with database.tenant(tenant) as db:
-        return await get_run(db, run_id)
-
-
-async def until(what: Callable[[], Awaitable[bool]], timeout_s: float = 60) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not await what():
-            await asyncio.sleep(0.1)
+pytestmark = pytest.mark.usefixtures("empty_queue")
 
 
 def test_draining_does_what_is_due_and_what_follows_from_it_then_ends(in_database: Any, installation: Installation, tenant: str) -> None:
     async def check(database: Database) -> None:
         await tiny.put_in(database, tenant)
         run_id, published = await ask(database, tenant), Published()
-        assert await drain(database, installation, published) >= 2  # the run, and the publishing of its plan
+        counts = await drain(database, installation, published)
+        assert counts == Counts(done=2, failed=0, put_off=0)  # the run, and the publishing of its plan
         run = await run_of(database, tenant, run_id)
         assert run.state is RunState.DONE
         assert run.accounting is not None
@@ -84,7 +51,7 @@ def test_a_gap_in_the_input_fails_the_run_at_once_and_says_what_to_do(in_databas
     async def check(database: Database) -> None:
         await tiny.put_in(database, tenant)
         run_id = await ask(database, tenant, tiny.NOW + timedelta(hours=5))
-        await drain(database, installation, Published())
+        assert await drain(database, installation, Published()) == Counts(done=0, failed=1, put_off=0)
         run = await run_of(database, tenant, run_id)
         assert run.state is RunState.FAILED
         assert run.attempts == 1
@@ -99,6 +66,7 @@ def test_a_run_that_crashes_is_tried_again_and_then_failed_with_the_reason(in_da
     async def check(database: Database) -> None:
         await tiny.put_in(database, tenant)
         run_id, published = await ask(database, tenant), Published()
+        assert await drain(database, installation, published, "crash") == Counts(done=0, failed=0, put_off=1)
 
         async def is_failed() -> bool:
             await drain(database, installation, published, "crash")  # a later attempt is not due at once
@@ -110,6 +78,7 @@ def test_a_run_that_crashes_is_tried_again_and_then_failed_with_the_reason(in_da
         assert run.error is not None
         assert run.error["code"] == "run-crash"
         assert "SIGSEGV" in str(run.error["message"])
+        assert [(e["code"], e["attempt"]) for e in run.history] == [("run-crash", 1), ("run-crash", 2)]
         assert published.of(tenant) == []
 
     in_database(check)
@@ -121,8 +90,8 @@ def test_two_workers_that_finish_the_same_run_publish_it_once(in_database: Any, 
 
         waiting = 0
 
-        async def compute(self, bundle: Any) -> Computed:
-            computed = await super().compute(bundle)
+        async def compute(self, *what: Any) -> Computed:
+            computed = await super().compute(*what)
             Waiting.waiting += 1
             while Waiting.waiting < 2:
                 await asyncio.sleep(0.05)
@@ -131,8 +100,8 @@ def test_two_workers_that_finish_the_same_run_publish_it_once(in_database: Any, 
     async def check(database: Database) -> None:
         await tiny.put_in(database, tenant)
         run_id, published = await ask(database, tenant), Published()
-        children = [Waiting(function="tests.runs.computing:plan_at_once") for _ in range(2)]
-        await asyncio.gather(*(compute_run(database, tenant, run_id, worker=f"w{i}", clock=CLOCK, child=child) for i, child in enumerate(children)))
+        children = [Waiting("tests.runs.computing:plan_at_once") for _ in range(2)]
+        await asyncio.gather(*(compute_run(database, tenant, run_id, worker=f"w{i}", clock=CLOCK, child=child, limits={}) for i, child in enumerate(children)))
         for child in children:
             await child.close()
         await drain(database, installation, published)  # the queued job finds the run done
@@ -147,8 +116,8 @@ def test_a_second_attempt_uses_the_input_that_the_first_one_froze(in_database: A
     async def check(database: Database) -> None:
         await tiny.put_in(database, tenant)
         run_id = await ask(database, tenant)
-        child = ComputeChild(function="tests.runs.computing:plan_never")
-        attempt = asyncio.create_task(compute_run(database, tenant, run_id, worker="w", clock=CLOCK, child=child))
+        child = ComputeChild("tests.runs.computing:plan_never")
+        attempt = asyncio.create_task(compute_run(database, tenant, run_id, worker="w", clock=CLOCK, child=child, limits={}))
 
         async def is_frozen() -> bool:
             return (await run_of(database, tenant, run_id)).bundle_id is not None
@@ -236,7 +205,7 @@ def test_new_data_asks_for_a_plan_when_the_current_one_is_old_enough_and_once(in
 
 def test_a_handler_s_passing_trouble_is_tried_again(in_database: Any, installation: Installation, tenant: str) -> None:
     class Flaky(Published):
-        async def handle(self, database: Database, args: dict[str, Any], now: datetime) -> None:
+        async def handle(self, database: Database, args: dict[str, Any], now: Any) -> None:
             await super().handle(database, args, now)
             if len(self.of(tenant)) == 1:
                 raise TimeoutError("a channel that does not answer")
@@ -252,5 +221,49 @@ def test_a_handler_s_passing_trouble_is_tried_again(in_database: Any, installati
 
         await until(is_out)
         assert len(set(published.of(tenant))) == 1
+
+    in_database(check)
+
+
+def test_a_job_that_is_given_up_is_a_dead_letter_and_can_be_tried_again(in_database: Any, installation: Installation, tenant: str) -> None:
+    class Refused(Published):
+        refuses = True
+
+        async def handle(self, database: Database, args: dict[str, Any], now: Any) -> None:
+            if self.refuses and args["tenant_id"] == tenant:
+                raise InputGap("the outbox is full", "empty it")
+            await super().handle(database, args, now)
+
+    async def check(database: Database) -> None:
+        channel = Refused()
+        async with database.tenant(tenant) as db:
+            await enqueue(db, TASK_PUBLISH, {"plan_id": "p1"}, priority=Priority.SHORT, lock="publish")
+        assert (await drain(database, installation, channel)).failed == 1
+        async with database.tenant(tenant) as db:
+            (letter,) = await dead_letters(db, 10)
+        assert (letter.is_run, letter.what, letter.attempts, letter.error["code"]) == (False, TASK_PUBLISH, 1, "input-gap")
+        assert letter.error["message"] == "the outbox is full; empty it"
+        channel.refuses = False
+        async with database.tenant(tenant) as db:
+            await retry_letter(db, letter.letter_id, "ana", tiny.NOW)
+            assert await dead_letters(db, 10) == []
+        assert (await drain(database, installation, channel)).failed == 0
+        assert channel.of(tenant) == ["p1"]
+
+    in_database(check)
+
+
+def test_a_job_whose_workers_are_lost_again_and_again_is_given_up(in_database: Any, installation: Installation, tenant: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr("levada.runs.worker.MAX_BEGUN", 0)
+
+    async def check(database: Database) -> None:
+        async with database.tenant(tenant) as db:
+            await enqueue(db, TASK_PUBLISH, {"plan_id": "p1"})
+        published = Published()
+        assert (await drain(database, installation, published)).failed == 1
+        async with database.tenant(tenant) as db:
+            (letter,) = await dead_letters(db, 10)
+        assert letter.error["code"] == "job-lost"
+        assert published.of(tenant) == []
 
     in_database(check)

@@ -9,6 +9,7 @@ LevadaError
 ├── ProblemError         a scheduling problem that contradicts itself
 ├── InputGap             a run lacks something that it needs (no levels yet, no tariff for the horizon)
 ├── NotFound             something asked for that is not there (or that this caller may not see)
+├── StateError           what is asked for does not fit how a thing stands (to cancel a run that is done)
 ├── NotAllowed           signed in, but without the right
 └── SetupError           the installation itself is wrong (database not reachable, port taken)
 
@@ -30,6 +31,7 @@ __all__ = [
     "ProblemError",
     "RowError",
     "SetupError",
+    "StateError",
     "UnitError",
 ]
 
@@ -124,6 +126,16 @@ class NotFound(LevadaError):
     def __init__(self, kind: str, name: str) -> None:
         super().__init__(f"no {kind} {name!r}")
         self.kind, self.name = kind, name
+
+
+class StateError(LevadaError):
+    """What is asked for does not fit how a thing stands now, such as to cancel a run that is done; `remedy` says what can be done."""
+
+    code, status = "state", 409
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; {remedy}")
+        self.what, self.remedy = what, remedy
 
 
 class NotAllowed(LevadaError):

@@ -17,12 +17,18 @@ class RunKind(StrEnum):
 
 
 class RunState(StrEnum):
-    """queued -> running -> done | failed; a run whose worker died goes back to queued."""
+    """queued -> running -> done | failed | cancelled. A run whose worker died is begun again; one that failed or was cancelled can be tried again."""
 
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_open(self) -> bool:
+        """It waits or is being computed."""
+        return self in (RunState.QUEUED, RunState.RUNNING)
 
 
 class Cause(StrEnum):
@@ -64,3 +70,5 @@ class Run:
     manifest: dict[str, object] | None = None
     """With what it was computed: versions of code and libraries, kind of machine."""
     started_by: str = ""
+    history: tuple[dict[str, object], ...] = ()
+    """What became of earlier attempts, who cancelled it or had it tried again: entries as errors are (code, message, ...), each with `at`; the oldest first."""

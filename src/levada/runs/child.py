@@ -27,6 +27,7 @@ import psutil
 
 from levada.domain.bundle import Bundle
 from levada.domain.errors import LevadaError
+from levada.runs.limits import RunLimits
 from levada.telemetry.log import get_logger
 
 __all__ = ["ComputeChild", "ComputeFailed", "Computed"]
@@ -35,6 +36,7 @@ log = get_logger("child")
 
 PIPELINE = "levada.runs.pipeline:compute"
 _WATCH_S = 0.25
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,26 +66,27 @@ class ComputeFailed(LevadaError):
 
 
 class ComputeChild:
-    """One child process and its two limits. Not to be shared by tasks that run at the same time."""
+    """One child process. Not to be shared by tasks that run at the same time."""
 
-    def __init__(self, *, run_timeout_s: float = 900.0, memory_limit_bytes: int = 3 << 30, function: str = PIPELINE) -> None:
-        self._timeout_s, self._memory_limit, self._function = run_timeout_s, memory_limit_bytes, function
+    def __init__(self, function: str = PIPELINE) -> None:
+        self._function = function
         self._process: asyncio.subprocess.Process | None = None
 
-    async def compute(self, bundle: Bundle) -> Computed:
-        """Compute a bundle in the child. Raises ComputeFailed for an error of the input, a crash, and a limit that was hit.
+    async def compute(self, bundle: Bundle, limits: RunLimits, memory_bytes: int | None = None) -> Computed:
+        """Compute a bundle in the child, with at most `memory_bytes` (`limits.memory_bytes` where none are given).
 
-        When this is cancelled the child is ended: it would go on for nobody.
+        Raises ComputeFailed for an error of the input, a crash, and a limit that was hit. When this is cancelled the child is ended: it
+        would go on for nobody.
         """
         process = await self._started()
         answer = asyncio.ensure_future(self._ask(process, bundle.to_file()))
         try:
-            problem = await self._watch(process, answer)
+            problem = await self._watch(process, answer, limits, memory_bytes or limits.memory_bytes)
             if problem is None:
                 head, result = await answer
                 return _computed(head, result)
             await self.close()
-            raise ComputeFailed(problem, permanent=False)
+            raise ComputeFailed(problem, permanent=problem["code"] == "run-cpu")
         except (EOFError, OSError) as e:
             # Its pipe is shut before its end is known: let it die of its own cause, which is to be told.
             with contextlib.suppress(asyncio.TimeoutError):
@@ -110,8 +113,10 @@ class ComputeChild:
     async def _started(self) -> asyncio.subprocess.Process:
         if self._process is not None and self._process.returncode is None:
             return self._process
+        # Libraries read how many threads they may have when they are loaded, so it must be there before.
+        environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}  # noqa: TID251  the child's inheritance; nothing of ours is read
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", __name__, self._function, str(os.getpid()), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            sys.executable, "-m", __name__, self._function, str(os.getpid()), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment
         )  # fmt: skip
         return self._process
 
@@ -126,22 +131,29 @@ class ComputeChild:
             frames.append(await process.stdout.readexactly(length))
         return frames[0], frames[1]
 
-    async def _watch(self, process: asyncio.subprocess.Process, answer: asyncio.Future[tuple[bytes, bytes]]) -> dict[str, object] | None:
+    async def _watch(
+        self, process: asyncio.subprocess.Process, answer: asyncio.Future[tuple[bytes, bytes]], limits: RunLimits, memory_bytes: int
+    ) -> dict[str, object] | None:
         """Wait for the answer; what went wrong when a limit is hit first."""
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        deadline = asyncio.get_running_loop().time() + limits.timeout_s
+        cpu_began: float | None = None
         while True:
             done, _ = await asyncio.wait([answer], timeout=_WATCH_S)
             if done:
                 return None
             if asyncio.get_running_loop().time() > deadline:
-                return {"code": "run-timeout", "message": f"computing took longer than {self._timeout_s:g} s and was stopped", "limit_s": self._timeout_s}
+                return {"code": "run-timeout", "message": f"computing took longer than {limits.timeout_s:g} s and was stopped", "limit_s": limits.timeout_s}
             try:
-                used = psutil.Process(process.pid).memory_info().rss
+                watched = psutil.Process(process.pid)
+                used, cpu = watched.memory_info().rss, watched.cpu_times()
             except psutil.Error:
                 continue  # it has just died: the answer's end tells how
-            if used > self._memory_limit:
-                text = f"computing needed more than {self._memory_limit / 1e6:.0f} MB of memory and was stopped"
-                return {"code": "run-memory", "message": text, "limit_bytes": self._memory_limit}
+            cpu_began = cpu.user + cpu.system if cpu_began is None else cpu_began  # it may have computed other runs before this one
+            if cpu.user + cpu.system - cpu_began > limits.cpu_s:
+                return {"code": "run-cpu", "message": f"computing took more than {limits.cpu_s:g} s of processor time and was stopped", "limit_s": limits.cpu_s}
+            if used > memory_bytes:
+                text = f"computing needed more than {memory_bytes / 1e6:.0f} MB of memory ({used / 1e6:.0f} MB when it was stopped)"
+                return {"code": "run-memory", "message": text, "limit_bytes": memory_bytes, "used_bytes": used}
 
 
 def _computed(head: bytes, result: bytes) -> Computed:
@@ -153,7 +165,8 @@ def _computed(head: bytes, result: bytes) -> Computed:
 
 def _death(code: int | None) -> dict[str, object]:
     by = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
-    return {"code": "run-crash", "message": f"the computing process died ({by})", "exit_code": code}
+    why = "; where nobody did that by hand, the machine had no memory left" if by == "SIGKILL" else ""
+    return {"code": "run-crash", "message": f"the computing process died ({by}{why})", "exit_code": code}
 
 
 # --- the child's side -----------------------------------------------------------------------------------------------
@@ -165,6 +178,12 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _die_first() -> None:
+    """Where memory runs out, have the kernel end this process and not the worker, the database or anybody else."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _reset_peak() -> None:
@@ -205,6 +224,7 @@ def _serve(source: BinaryIO, sink: BinaryIO, compute: Callable[[Bundle], bytes])
 def main(function: str, parent: str) -> None:
     """Answer requests until the parent closes the pipe or is gone."""
     _die_with(int(parent))
+    _die_first()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides when we end
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a solver's banner must come neither between our frames nor into the log

@@ -6,7 +6,11 @@ the plan, its indicators and the job that publishes it are there together or not
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -16,16 +20,17 @@ from levada.clock import Clock
 from levada.domain.bundle import Bundle
 from levada.domain.errors import LevadaError
 from levada.domain.plan import PlanResult
-from levada.domain.run import Accounting, Run
+from levada.domain.run import Accounting, Run, RunKind, RunState
 from levada.runs.child import ComputeChild, Computed, ComputeFailed
 from levada.runs.freeze import freeze
+from levada.runs.limits import RunLimits
 from levada.runs.manifest import manifest
 from levada.store.bundles import get_bundle, put_bundle
 from levada.store.database import Database
 from levada.store.indicators import put_indicators
 from levada.store.jobs import TASK_PUBLISH, Priority, enqueue
 from levada.store.plans import publish_plan
-from levada.store.runs import attach_bundle, fail_run, finish_run, start_run
+from levada.store.runs import add_history, attach_bundle, fail_run, finish_run, get_run, start_run
 from levada.telemetry.log import get_logger
 from levada.telemetry.trace import span
 
@@ -40,6 +45,8 @@ MAX_FAILURES = 3
 """Attempts that a run has when its computing crashes or hits a limit."""
 MAX_ATTEMPTS = 8
 """Attempts in all: a run that takes its workers with it, so that none lives to tell, must end at some time."""
+_LOOK_S = 1.0
+"""So often is looked whether a run that is being computed was cancelled."""
 
 
 class TryAgain(Exception):
@@ -50,17 +57,22 @@ class TryAgain(Exception):
         self.in_s = in_s
 
 
-async def compute_run(database: Database, tenant_id: str, run_id: UUID, *, worker: str, clock: Clock, child: ComputeChild) -> None:
-    """Do a run, or note why it cannot be done. Raises TryAgain when a later attempt may do it, NotFound for an unknown run.
+async def compute_run(
+    database: Database, tenant_id: str, run_id: UUID, *, worker: str, clock: Clock, child: ComputeChild, limits: Mapping[RunKind, RunLimits]
+) -> RunState | None:
+    """Do a run, or note why it cannot be done; returns as what it ended here. A kind that `limits` does not name has the usual ones.
 
-    A run that was done or failed before is left alone.
+    None where it had ended before, or ended elsewhere meanwhile: it was cancelled, or another worker was faster. Raises TryAgain when a later
+    attempt may do it, NotFound for an unknown run.
     """
     async with database.tenant(tenant_id) as db:
         run = await start_run(db, run_id, worker, clock.now())
     if run is None:
-        log.info("run was finished before")
-        return
+        log.info("run had ended before")
+        return None
     log.info("run started", kind=run.kind.value, cause=run.cause.value, attempt=run.attempts)
+    allowed = limits.get(run.kind, RunLimits())
+    memory_bytes = allowed.larger_memory_bytes if _was_too_large(run) else allowed.memory_bytes
     try:
         if run.attempts > MAX_ATTEMPTS:
             message = f"begun {run.attempts - 1} times and never finished: the workers that computed it were lost"
@@ -68,10 +80,12 @@ async def compute_run(database: Database, tenant_id: str, run_id: UUID, *, worke
         with span("run.freeze", attempt=run.attempts):
             bundle = await _frozen(database, run, clock.now())
         with span("run.compute", bundle=bundle.bundle_id):
-            computed = await child.compute(bundle)
+            computed = await _while_wanted(database, run, child.compute(bundle, allowed, memory_bytes))
+        if computed is None:
+            log.info("the run has ended elsewhere; computing it was stopped")
+            return None
         with span("run.store"):
-            await _store(database, run, computed, clock)
-        return
+            return RunState.DONE if await _store(database, run, computed, clock) else None
     except DATABASE_TROUBLE:
         raise
     except ComputeFailed as e:
@@ -81,9 +95,48 @@ async def compute_run(database: Database, tenant_id: str, run_id: UUID, *, worke
     except Exception as e:  # whatever it is, the run must not stay `running` for ever
         log.exception("defect")
         failed = ComputeFailed({"code": "defect", "message": f"a defect in the program: {type(e).__name__}: {e}"}, permanent=False)
-    if not failed.permanent and run.attempts < MAX_FAILURES:
-        raise TryAgain(str(failed), 2.0 * 4 ** (run.attempts - 1))
+    if (in_s := _again_in_s(run, failed, allowed, memory_bytes)) is not None:
+        async with database.tenant(tenant_id) as db:
+            await add_history(db, run_id, {**failed.document, "attempt": run.attempts}, clock.now())
+        raise TryAgain(str(failed), in_s)
     await _fail(database, run, {**failed.document, "attempts": run.attempts}, clock)
+    return RunState.FAILED
+
+
+def _was_too_large(run: Run) -> bool:
+    return any(entry["code"] == "run-memory" for entry in run.history)
+
+
+def _again_in_s(run: Run, failed: ComputeFailed, limits: RunLimits, memory_bytes: int) -> float | None:
+    """How long to wait before the next attempt; None where there is none."""
+    if failed.document["code"] == "run-memory":
+        # The same input needs the same memory again: only more of it helps, once.
+        return 0.0 if memory_bytes < limits.larger_memory_bytes else None
+    return None if failed.permanent or run.attempts >= MAX_FAILURES else 2.0 * 4 ** (run.attempts - 1)
+
+
+async def _while_wanted(database: Database, run: Run, computing: Coroutine[Any, Any, Computed]) -> Computed | None:
+    """What `computing` gives, or None, with it cancelled, as soon as the run has ended without us."""
+    task, watch = asyncio.ensure_future(computing), asyncio.ensure_future(_until_ended(database, run))
+    try:
+        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return await task
+        await watch
+        return None
+    finally:
+        for future in (task, watch):
+            future.cancel()
+        await asyncio.gather(task, watch, return_exceptions=True)
+
+
+async def _until_ended(database: Database, run: Run) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        with contextlib.suppress(*DATABASE_TROUBLE):  # computing goes on without the database
+            async with database.tenant(run.tenant_id) as db:
+                if not (await get_run(db, run.run_id)).state.is_open:
+                    return
 
 
 async def _frozen(database: Database, run: Run, at: datetime) -> Bundle:
@@ -95,7 +148,7 @@ async def _frozen(database: Database, run: Run, at: datetime) -> Bundle:
         return bundle
 
 
-async def _store(database: Database, run: Run, computed: Computed, clock: Clock) -> None:
+async def _store(database: Database, run: Run, computed: Computed, clock: Clock) -> bool:
     result = PlanResult.model_validate_json(computed.result)
     waited = (run.started_at - run.created_at) if run.started_at else clock.now() - run.created_at
     accounting = Accounting(
@@ -104,8 +157,8 @@ async def _store(database: Database, run: Run, computed: Computed, clock: Clock)
     at = clock.now()
     async with database.tenant(run.tenant_id) as db:
         if not await finish_run(db, run.run_id, result=computed.result, accounting=accounting, manifest=manifest().as_document(), at=at):
-            log.info("another worker finished the run first; this result is dropped")
-            return
+            log.info("the run has ended elsewhere; this result is dropped")
+            return False
         plan_id = await publish_plan(db, run.run_id, result.plan, result.forecast, at)
         await put_indicators(db, run.run_id, run.issue_time, result.indicators)
         # Ahead of other work: a plan that nobody has seen is of no use.
@@ -125,6 +178,7 @@ async def _store(database: Database, run: Run, computed: Computed, clock: Clock)
         queue_wait_s=round(accounting.queue_wait_s, 2),
         sources=manifest().sources_sha256[:12],
     )
+    return True
 
 
 async def _fail(database: Database, run: Run, error: dict[str, object], clock: Clock) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 from levada.domain.bundle import Bundle, RecordedRun
 from levada.domain.errors import InputGap
 from levada.runs.child import ComputeChild
+from levada.runs.limits import RunLimits
 from levada.runs.manifest import Manifest, manifest
 from levada.store.bundles import get_bundle
 from levada.store.database import Database
@@ -103,6 +104,6 @@ async def replay(database: Database, tenant_id: str, run_id: UUID) -> ReplayRepo
 async def _again(bundle: Bundle) -> bytes:
     child = ComputeChild()
     try:
-        return (await child.compute(bundle)).result
+        return (await child.compute(bundle, RunLimits())).result
     finally:
         await child.close()

@@ -2,6 +2,7 @@
 
 A job is given out again when its worker is gone (no heartbeat for `STALLED_S`), when the database was gone while it ran, and when it
 says so itself (TryAgain); so all of it is written to be harmless when done twice. Runs are computed in a child process (child.py).
+What fails for good is kept, with its reason, to be tried again by hand: a run as a run, another job as a dead letter.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -22,15 +25,18 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
 from levada.clock import Clock
 from levada.domain.errors import LevadaError, NotFound
+from levada.domain.run import RunKind, RunState
 from levada.runs.child import PIPELINE, ComputeChild
 from levada.runs.compute_run import DATABASE_TROUBLE, TryAgain, compute_run
+from levada.runs.limits import RunLimits
 from levada.runs.new_data import plan_on_new_data
 from levada.store.database import Database
-from levada.store.jobs import TASK_NEW_DATA, TASK_RUN, forget_finished, make_queue, release_stalled
+from levada.store.dead_letters import add_dead_job
+from levada.store.jobs import BACKGROUND_JOBS, TASK_NEW_DATA, TASK_RUN, forget_finished, make_queue, release_stalled
 from levada.telemetry.log import bound, get_logger
 from levada.telemetry.trace import continued
 
-__all__ = ["Handler", "work"]
+__all__ = ["Counts", "Handler", "work"]
 
 log = get_logger("worker")
 
@@ -46,6 +52,8 @@ GRACE_S = 8.0
 KEEP_HOURS = 48
 IDLE_CHILD_S = 300.0
 MAX_HANDLER_ATTEMPTS = 6
+MAX_BEGUN = 50
+"""A job that takes its workers with it, so that none lives to tell, is given up when it has been begun so often."""
 
 _TROUBLE = (*DATABASE_TROUBLE, ConnectorException, ConnectionError)
 
@@ -53,6 +61,23 @@ _TROUBLE = (*DATABASE_TROUBLE, ConnectorException, ConnectionError)
 def _said(error: BaseException) -> str:
     """In one line; the queue's library hides what the database said behind `Database error`."""
     return " ".join(str(error.__cause__ or error).split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What became of the jobs that a worker has taken. `failed` are those for good: a run that failed, a job that was given up; `put_off` are
+    those to be tried again later."""
+
+    done: int
+    failed: int
+    put_off: int
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """Of a job that ended without an exception."""
+
+    is_failed: bool = False
 
 
 class _Again(BaseRetryStrategy):
@@ -68,6 +93,15 @@ class _Again(BaseRetryStrategy):
         if isinstance(exception, LevadaError) or job.task_name == TASK_RUN or job.attempts + 1 >= MAX_HANDLER_ATTEMPTS:
             return None
         return RetryDecision(retry_in={"seconds": 2 ** (job.attempts + 1)})
+
+
+_AGAIN = _Again()
+
+
+class _Lost(LevadaError):
+    """A job was begun again and again, and its worker was lost each time."""
+
+    code, status = "job-lost", 500
 
 
 class _Children:
@@ -103,60 +137,92 @@ class _Children:
 
 
 class _Worker:
-    def __init__(self, database: Database, worker_url: str, clock: Clock, handlers: Mapping[str, Handler], name: str, children: _Children, concurrency: int) -> None:
-        self._database, self._url, self._clock, self._name = database, worker_url, clock, name
-        self._children, self._concurrency = children, concurrency
+    def __init__(
+        self, database: Database, make: Callable[[], procrastinate.App], clock: Clock, handlers: Mapping[str, Handler], name: str, children: _Children, concurrency: int,
+        limits: Mapping[RunKind, RunLimits],
+    ) -> None:  # fmt: skip
+        self._database, self._make, self._clock, self._name = database, make, clock, name
+        self._children, self._concurrency, self._limits = children, concurrency, limits
         self._handlers = {**handlers, TASK_NEW_DATA: self._new_data}
-        self.done = 0
+        self._taken = self._done = self._failed = 0
+        self._put_off: set[int] = set()
         self._ended: dict[int, float] = {}
 
     # --- jobs ---
 
     async def _run(self, context: JobContext, /, *, tenant_id: str, run_id: str, trace: dict[str, str]) -> None:
-        async with self._counted(context):
+        async with self._counted(context) as outcome:
             with bound(tenant=tenant_id, run=run_id), continued(trace, "run", tenant=tenant_id, run=run_id):
                 async with self._children.one() as child:
                     try:
-                        await compute_run(self._database, tenant_id, UUID(run_id), worker=self._name, clock=self._clock, child=child)
+                        ended = await compute_run(self._database, tenant_id, UUID(run_id), worker=self._name, clock=self._clock, child=child, limits=self._limits)
                     except NotFound as e:
                         log.warning("the run is no longer there", problem=str(e))
+                        return
+                    outcome.is_failed = ended is RunState.FAILED
 
     async def _handle(self, context: JobContext, /, *, tenant_id: str, trace: dict[str, str], **args: Any) -> None:
         task = context.job.task_name
         async with self._counted(context):
             with bound(tenant=tenant_id), continued(trace, f"job.{task}", tenant=tenant_id):
                 try:
+                    if context.job.attempts >= MAX_BEGUN:
+                        raise _Lost(f"begun {context.job.attempts} times and never finished: the workers that did it were lost")
                     await self._handlers[task](self._database, {**args, "tenant_id": tenant_id}, self._clock.now())
-                except LevadaError as e:
-                    log.error("job failed", task=task, problem=str(e))
+                except Exception as e:
+                    if _AGAIN.get_retry_decision(exception=e, job=context.job) is None:
+                        await self._give_up(context.job, tenant_id, e)
                     raise
+
+    async def _give_up(self, job: Job, tenant_id: str, because: Exception) -> None:
+        log.error("job failed", task=job.task_name, problem=str(because))
+        error = because.as_document() if isinstance(because, LevadaError) else {"code": "defect", "message": f"{type(because).__name__}: {because}"}
+        async with self._database.tenant(tenant_id) as db:
+            await add_dead_job(
+                db, job_id=job.id or 0, task=job.task_name, args=job.task_kwargs, priority=job.priority, lock=job.lock, attempts=job.attempts + 1, error=error, at=self._clock.now()
+            )
 
     async def _new_data(self, database: Database, args: dict[str, Any], now: Any) -> None:
         await plan_on_new_data(database, args["tenant_id"], now)
 
     @contextlib.asynccontextmanager
-    async def _counted(self, context: JobContext) -> AsyncIterator[None]:
+    async def _counted(self, context: JobContext) -> AsyncIterator[_Outcome]:
+        outcome, job_id = _Outcome(), context.job.id or 0
+        self._taken += 1
         try:
-            yield
-        except TryAgain as e:
-            log.warning("job is tried again", because=str(e), in_s=e.in_s)
+            yield outcome
+            self._count(job_id, failed=outcome.is_failed)
+        except Exception as e:
+            if isinstance(e, TryAgain):
+                log.warning("job is tried again", because=str(e), in_s=e.in_s)
+            elif isinstance(e, _TROUBLE):
+                log.warning("the database was gone while a job ran; it is tried again", problem=_said(e))
+            if _AGAIN.get_retry_decision(exception=e, job=context.job) is None:
+                self._count(job_id, failed=True)
+            else:
+                self._put_off.add(job_id)
             raise
-        except _TROUBLE as e:
-            log.warning("the database was gone while a job ran; it is tried again", problem=_said(e))
-            raise
-        else:
-            self.done += 1
         finally:
-            if context.job.id is not None:
-                self._ended[context.job.id] = asyncio.get_running_loop().time()
+            self._ended[job_id] = asyncio.get_running_loop().time()
+
+    def _count(self, job_id: int, *, failed: bool) -> None:
+        self._put_off.discard(job_id)
+        if failed:
+            self._failed += 1
+        else:
+            self._done += 1
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(done=self._done, failed=self._failed, put_off=len(self._put_off))
 
     # --- the queue ---
 
     def _queue(self) -> procrastinate.App:
-        queue = make_queue(self._url)
-        queue.task(name=TASK_RUN, pass_context=True, retry=_Again())(self._run)
+        queue = self._make()
+        queue.task(name=TASK_RUN, pass_context=True, retry=_AGAIN)(self._run)
         for task in self._handlers:
-            queue.task(name=task, pass_context=True, retry=_Again())(self._handle)
+            queue.task(name=task, pass_context=True, retry=_AGAIN)(self._handle)
         return queue
 
     async def _serve(self, queue: procrastinate.App, *, wait: bool) -> None:
@@ -171,14 +237,14 @@ class _Worker:
             stalled_worker_timeout=STALLED_S,
         )
 
-    async def drain(self) -> int:
+    async def drain(self) -> Counts:
         async with self._queue().open_async() as queue:
             await release_stalled(queue, STALLED_S)
             while True:
-                before = len(self._ended)
+                before = self._taken
                 await self._serve(queue, wait=False)
-                if len(self._ended) == before:
-                    return self.done
+                if self._taken == before:
+                    return self.counts
 
     async def forever(self, on_ready: Callable[[], None] | None) -> None:
         wait_s = 0.5
@@ -239,22 +305,25 @@ async def work(
     name: str | None = None,
     on_ready: Callable[[], None] | None = None,
     concurrency: int = 2,
-    run_timeout_s: float = 900.0,
-    memory_limit_bytes: int = 3 << 30,
+    limits: Mapping[RunKind, RunLimits] = MappingProxyType({}),
+    background: int = BACKGROUND_JOBS,
     function: str = PIPELINE,
-) -> int:
-    """Do jobs until cancelled; with `drain`, those that are due, and return how many were done.
+) -> Counts:
+    """Do jobs until cancelled; with `drain`, those that are due. Returns what became of them.
 
     Runs and new data are handled here, other tasks by `handlers`. When cancelled, what has begun is finished or, after `GRACE_S`, put back
     into the queue. `concurrency` jobs are done at a time, so up to so many runs are computed side by side, each in a child process
-    with the two limits. `function` is what the child computes runs with.
+    with the `limits` of its kind. Of a tenant's background jobs at most `background` run at a time, over all workers. `function` is what the
+    child computes runs with.
     """
-    children = _Children(concurrency, lambda: ComputeChild(run_timeout_s=run_timeout_s, memory_limit_bytes=memory_limit_bytes, function=function))
-    worker = _Worker(database, worker_url, clock, handlers, name or f"{socket.gethostname()}-{os.getpid()}", children, concurrency)
+    children = _Children(concurrency, lambda: ComputeChild(function))
+    worker = _Worker(
+        database, lambda: make_queue(worker_url, background=background), clock, handlers, name or f"{socket.gethostname()}-{os.getpid()}", children, concurrency, limits
+    )
     try:
         if drain:
             return await worker.drain()
         await worker.forever(on_ready)
-        return worker.done
+        return worker.counts
     finally:
         await children.close()

@@ -1,16 +1,19 @@
-"""Bytes by their SHA-256, kept once per tenant and compressed: networks, parts of bundles, results, originals of files."""
+"""What is kept as it came. Bytes by their SHA-256, once per tenant and compressed: networks, parts of bundles, results, originals of files.
+And whatever an error's document holds, as JSON can hold it.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import zstandard
 
 from levada.domain.errors import NotFound
 from levada.store.database import TenantConnection
 
-__all__ = ["get_content", "get_contents", "put_content"]
+__all__ = ["get_content", "get_contents", "plain_json", "put_content"]
 
 
 async def put_content(db: TenantConnection, contents: Iterable[bytes]) -> list[str]:
@@ -42,3 +45,14 @@ async def get_contents(db: TenantConnection, sha256s: Iterable[str]) -> dict[str
 async def get_content(db: TenantConnection, sha256: str) -> bytes:
     """One content. Raises NotFound."""
     return (await get_contents(db, [sha256]))[sha256]
+
+
+def plain_json(value: Any) -> Any:
+    """As JSON can hold it: what is no JSON becomes text, numbers that JSON has no word for become None."""
+    if isinstance(value, Mapping):
+        return {str(k): plain_json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain_json(v) for v in value]
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    return value if value is None or isinstance(value, bool | int) else str(value).replace("\x00", "�")

@@ -1,6 +1,6 @@
 """Runs: asked for, started, finished exactly once.
 
-queued -> running -> done | failed. A run is asked for by a row and a job in one transaction; whoever takes the job starts the run, and may do so
+queued -> running -> done | failed | cancelled. A run is asked for by a row and a job in one transaction; whoever takes the job starts the run, and may do so
 again when the first one's worker died. Finishing looks at the state again on the locked row, so of two workers only one takes effect.
 """
 
@@ -12,16 +12,33 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from levada.domain.errors import NotFound
+from levada.domain.errors import NotFound, StateError
 from levada.domain.run import Accounting, Cause, Run, RunKind, RunState
-from levada.store.content import get_content, put_content
+from levada.domain.time import isoformat_z
+from levada.store.audit_log import note
+from levada.store.content import get_content, plain_json, put_content
 from levada.store.database import TenantConnection
 from levada.store.jobs import TASK_RUN, enqueue
 
-__all__ = ["CreatedRun", "attach_bundle", "create_run", "fail_run", "finish_run", "get_result", "get_run", "list_runs", "request_run", "start_run"]
+__all__ = [
+    "CreatedRun",
+    "add_history",
+    "attach_bundle",
+    "cancel_run",
+    "create_run",
+    "fail_run",
+    "finish_run",
+    "get_result",
+    "get_run",
+    "list_runs",
+    "request_run",
+    "retry_run",
+    "start_run",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +78,16 @@ async def request_run(
     """create_run, and the job that computes it, in this transaction. A tenant's runs of a kind are computed one at a time, in order."""
     made = await create_run(db, kind=kind, cause=cause, issue_time=issue_time, due_at=due_at, created_at=at, started_by=started_by)
     if made.created:
-        await enqueue(db, TASK_RUN, {"run_id": str(made.run_id)}, lock=f"run/{kind.value}")
+        await _enqueue(db, made.run_id, kind)
     return made
 
 
+async def _enqueue(db: TenantConnection, run_id: UUID, kind: RunKind) -> None:
+    await enqueue(db, TASK_RUN, {"run_id": str(run_id)}, lock=f"run/{kind.value}")
+
+
 async def start_run(db: TenantConnection, run_id: UUID, worker: str, at: datetime) -> Run | None:
-    """Begin to compute, or begin again where an earlier worker did not finish; None when the run is done or failed. Raises NotFound."""
+    """Begin to compute, or begin again where an earlier worker did not finish; None when the run has ended. Raises NotFound."""
     row = await db.one("start_run", run_id=run_id, worker=worker, at=at)
     if row is None:
         await get_run(db, run_id)
@@ -81,7 +102,7 @@ async def attach_bundle(db: TenantConnection, run_id: UUID, bundle_id: str) -> N
 
 
 async def finish_run(db: TenantConnection, run_id: UUID, *, result: bytes, accounting: Accounting, manifest: Mapping[str, Any], at: datetime) -> bool:
-    """Store the result and with what it was computed. False, and nothing changed, when the run was done or failed before: the caller then leaves out what follows from it."""
+    """Store the result and with what it was computed. False, and nothing changed, when the run had ended before: the caller then leaves out what follows from it."""
     # The row is locked first: a second worker that finishes now waits here, then finds the run done.
     if await db.one("lock_open_run", run_id=run_id) is None:
         return False
@@ -92,12 +113,46 @@ async def finish_run(db: TenantConnection, run_id: UUID, *, result: bytes, accou
 
 
 async def fail_run(db: TenantConnection, run_id: UUID, error: Mapping[str, Any], accounting: Accounting | None, at: datetime) -> bool:
-    """The run cannot be made; `error` is LevadaError.as_document() or like it. False when it was done or failed before."""
+    """The run cannot be made; `error` is LevadaError.as_document() or like it. False when it had ended before."""
     if await db.one("lock_open_run", run_id=run_id) is None:
         return False
-    await db.execute("fail_run", run_id=run_id, error=Jsonb(_plain(error)), at=at, **_accounting_values(accounting))
+    await db.execute("fail_run", run_id=run_id, error=Jsonb(plain_json(error)), at=at, **_accounting_values(accounting))
     await _tell(db, run_id, RunState.FAILED)
     return True
+
+
+async def add_history(db: TenantConnection, run_id: UUID, entry: Mapping[str, Any], at: datetime) -> None:
+    """Remember what became of an attempt of a run that goes on; `entry` is like an error's document."""
+    await db.execute("add_history", run_id=run_id, entry=Jsonb(_entry(entry, at)))
+
+
+async def cancel_run(db: TenantConnection, run_id: UUID, by: str, at: datetime) -> None:
+    """End a run that is not wanted any more: one that waits is never begun, one that is being computed is stopped by its worker, which looks each second.
+
+    Noted in the audit log. Raises NotFound, and StateError for a run that has ended.
+    """
+    entry = _entry({"code": "cancelled", "message": f"cancelled by {by}"}, at)
+    if await db.one("cancel_run", run_id=run_id, at=at, entry=Jsonb(entry)) is None:
+        run = await get_run(db, run_id)
+        raise StateError(f"run {run_id} is {run.state.value}", "only one that waits or is being computed can be cancelled")
+    await note(db, by, "run cancelled", {"run_id": str(run_id)}, at)
+    await _tell(db, run_id, RunState.CANCELLED)
+
+
+async def retry_run(db: TenantConnection, run_id: UUID, by: str, at: datetime) -> None:
+    """Queue a run again that failed or was cancelled, from the input that it froze if it did; its error goes into its history.
+
+    Raises NotFound; StateError for a run in another state, or while another of its kind waits, which will do as well.
+    """
+    try:
+        row = await db.one("retry_run", run_id=run_id, entry=Jsonb(_entry({"code": "retried", "message": f"tried again by {by}"}, at)))
+    except UniqueViolation as e:
+        raise StateError("another run of this kind waits already and will use what is known by now", "wait for that one") from e
+    if row is None:
+        run = await get_run(db, run_id)
+        raise StateError(f"run {run_id} is {run.state.value}", "only one that failed or was cancelled can be tried again")
+    await _enqueue(db, run_id, RunKind(row["kind"]))
+    await _tell(db, run_id, RunState.QUEUED)
 
 
 async def get_run(db: TenantConnection, run_id: UUID) -> Run:
@@ -125,15 +180,8 @@ async def _tell(db: TenantConnection, run_id: UUID, state: RunState) -> None:
     await db.notify("run", {"run_id": str(run_id), "state": state.value})
 
 
-def _plain(value: Any) -> Any:
-    """As JSON can hold it: what is no JSON becomes text, numbers that JSON has no word for become None."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(v) for v in value]
-    if isinstance(value, float):
-        return value if value - value == 0 else None
-    return value if value is None or isinstance(value, bool | int) else str(value).replace("\x00", "�")
+def _entry(entry: Mapping[str, Any], at: datetime) -> Any:
+    return plain_json({**entry, "at": isoformat_z(at)})
 
 
 def _accounting_values(accounting: Accounting | None) -> dict[str, Any]:
@@ -163,4 +211,5 @@ def _run(row: DictRow, tenant_id: str) -> Run:
         accounting=accounting,
         manifest=row["manifest"],
         started_by=row["started_by"],
+        history=tuple(row["history"]),
     )

@@ -74,3 +74,27 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION queue.take_job FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION queue.take_job TO levada_worker;
+
+-- Runs that are stopped before they are done, and what became of a run's earlier attempts.
+ALTER TABLE levada.run DROP CONSTRAINT run_state_check;
+ALTER TABLE levada.run ADD CONSTRAINT run_state_check CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled'));
+-- Entries as errors are (code, message, ...), each with `at`: attempts that failed, who cancelled it, who had it tried again. The oldest first.
+ALTER TABLE levada.run ADD COLUMN history jsonb NOT NULL DEFAULT '[]';
+
+-- Jobs that failed for good, with all that it takes to put them in again. Runs that failed have their error with them and are not here.
+CREATE TABLE levada.dead_job (
+    tenant_id text NOT NULL DEFAULT nullif(current_setting('app.tenant', true), '') REFERENCES levada.tenant,
+    job_id bigint NOT NULL,
+    task text NOT NULL,
+    args jsonb NOT NULL,
+    priority integer NOT NULL,
+    lock text,
+    attempts integer NOT NULL,
+    error jsonb NOT NULL,
+    at timestamptz NOT NULL,
+    retried_at timestamptz,
+    retried_by text,
+    PRIMARY KEY (tenant_id, job_id)
+);
+CREATE INDEX dead_job_by_age ON levada.dead_job (tenant_id, at) WHERE retried_at IS NULL;
+CALL levada.isolate('levada.dead_job', 'SELECT, INSERT, UPDATE (retried_at, retried_by)');

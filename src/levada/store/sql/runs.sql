@@ -43,6 +43,24 @@ UPDATE levada.run SET state = 'failed', error = %(error)s, finished_at = %(at)s,
     wall_s = %(wall_s)s, cpu_s = %(cpu_s)s, peak_memory_bytes = %(peak_memory_bytes)s, queue_wait_s = %(queue_wait_s)s
 WHERE run_id = %(run_id)s;
 
+-- name: add_history
+-- What became of an attempt, while the run goes on.
+UPDATE levada.run SET history = history || jsonb_build_array(%(entry)s::jsonb) WHERE run_id = %(run_id)s AND state IN ('queued', 'running');
+
+-- name: cancel_run
+-- It is not wanted any more; no row when it has ended.
+UPDATE levada.run SET state = 'cancelled', finished_at = %(at)s, history = history || jsonb_build_array(%(entry)s::jsonb)
+WHERE run_id = %(run_id)s AND state IN ('queued', 'running')
+RETURNING run_id;
+
+-- name: retry_run
+-- A run that has failed or was cancelled waits again; what became of it stays in its history.
+UPDATE levada.run SET state = 'queued', attempts = 0, error = NULL, started_at = NULL, finished_at = NULL, worker = NULL,
+    wall_s = NULL, cpu_s = NULL, peak_memory_bytes = NULL, queue_wait_s = NULL,
+    history = history || CASE WHEN error IS NULL THEN '[]' ELSE jsonb_build_array(error || jsonb_build_object('at', finished_at)) END || jsonb_build_array(%(entry)s::jsonb)
+WHERE run_id = %(run_id)s AND state IN ('failed', 'cancelled')
+RETURNING kind;
+
 -- name: get_run
 -- One run.
 SELECT * FROM levada.run WHERE run_id = %(run_id)s;
