@@ -113,7 +113,7 @@ def _tell(report: ReplayReport) -> None:
 
 @click.group("runs")
 def runs() -> None:
-    """Runs of a utility: start, list, export."""
+    """Runs of a utility: start, list, cancel, export."""
 
 
 @runs.command("start")
@@ -155,11 +155,31 @@ async def runs_list(tenant_id: str, limit: int, as_json: bool) -> None:
     async with opened(settings_now()) as (_, database), database.tenant(tenant_id) as db:
         found = await list_runs(db, limit)
     if as_json:
-        print_json([{"id": r.run_id, "kind": r.kind, "state": r.state, "cause": r.cause, "issue_time": r.issue_time, "attempts": r.attempts, "error": r.error} for r in found])
+        print_json([{"id": r.run_id, "kind": r.kind, "state": r.state, "cause": r.cause, "issue_time": r.issue_time, "attempts": r.attempts, "error": r.error, "history": r.history} for r in found])
         return
     for r in found:
         seconds = f"{r.accounting.wall_s:6.1f} s" if r.accounting else "       -"
-        click.echo(f"{r.run_id}  {r.issue_time:%Y-%m-%d %H:%M}Z  {r.kind:6} {r.state:8} {r.cause:10} {seconds}  {(r.error or {}).get('message', '')}")
+        click.echo(f"{r.run_id}  {r.issue_time:%Y-%m-%d %H:%M}Z  {r.kind:6} {r.state:9} {r.cause:10} {seconds}  {(r.error or {}).get('message', '')}")
+
+
+@runs.command("cancel")
+@click.argument("tenant_id")
+@click.argument("run_id", type=click.UUID)
+@run_async
+async def runs_cancel(tenant_id: str, run_id: UUID) -> None:
+    """End a run that is not wanted any more: one that waits is never begun, one that is being computed is stopped within seconds.
+
+    \b
+    Example:
+      levada runs cancel serra 0b9e...
+    """
+    from levada.serve import opened
+    from levada.store.runs import cancel_run
+
+    settings = settings_now()
+    async with opened(settings) as (_, database), database.tenant(tenant_id) as db:
+        await cancel_run(db, run_id, "command line", settings.clock.now())
+    click.echo(f"{run_id} cancelled")
 
 
 @runs.command("export")

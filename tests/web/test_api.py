@@ -128,6 +128,19 @@ def test_asking_for_a_plan_makes_one_run_that_waits_in_the_callers_name(client: 
     assert world.run(stored) == "queued"
 
 
+def test_a_run_that_waits_is_cancelled_and_tried_again_in_the_callers_name(client: TestClient[Any], world: World) -> None:
+    run_id = client.post(f"/v1/tenants/{world.other}/runs", headers=bearer(world.other_token)).json()["run_id"]
+    path = f"/v1/tenants/{world.other}/runs/{run_id}"
+    assert client.post(f"{path}/retry", headers=bearer(world.other_token)).json()["code"] == "state"
+    cancelled = client.post(f"{path}/cancel", headers=bearer(world.other_token))
+    assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled")
+    assert cancelled.json()["history"][0]["message"] == "cancelled by scada"
+    again = client.post(f"{path}/cancel", headers=bearer(world.other_token))
+    assert (again.status_code, again.json()["code"]) == (409, "state")
+    assert client.post(f"{path}/retry", headers=bearer(world.other_token)).json()["state"] == "queued"
+    assert client.post(f"{path}/cancel", headers=bearer(world.token)).status_code == 404, "another utility's"
+
+
 def test_runs_say_what_they_took_and_go_back_page_by_page(client: TestClient[Any], world: World) -> None:
     runs = client.get(f"/v1/tenants/{world.own}/runs", headers=bearer(world.token)).json()["runs"]
     done = next(r for r in runs if r["state"] == "done")
@@ -183,7 +196,7 @@ def test_the_description_is_sound_openapi_and_names_every_route_with_its_errors(
     for ref in _refs(description):
         assert ref.removeprefix("#/components/schemas/") in schemas, ref
     assert "reasons" in schemas["PlanDocument"]["properties"]
-    assert len(ids) == 12
+    assert len(ids) == 14
 
 
 def _refs(node: Any) -> list[str]:

@@ -39,10 +39,11 @@ _MEANINGS = {
     401: "The caller is not known: no session, no token, or one that has expired.",
     403: "The caller is known but lacks the right.",
     404: "It is not there, or the caller may not see it: the two look alike.",
+    409: "What is asked for does not fit how the thing stands now, such as to cancel a run that is done.",
 }
 
 
-def answers(*statuses: Literal[401, 403, 404]) -> Mapping[int, ResponseSpec]:
+def answers(*statuses: Literal[401, 403, 404, 409]) -> Mapping[int, ResponseSpec]:
     """The error answers of a route, for its description; any may answer 400."""
     return {
         status: ResponseSpec(data_container=Problem, description=_MEANINGS[status], generate_examples=False, media_type="application/problem+json")

@@ -11,12 +11,13 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from levada.domain.run import Cause, Run, RunKind
 from levada.store.audit_log import note
-from levada.store.runs import CreatedRun, get_run, list_runs, request_run
+from levada.store.dead_letters import retry_letter
+from levada.store.runs import CreatedRun, cancel_run, get_run, list_runs, request_run
 from levada.web.access import needs, principal_of_request
 from levada.web.api.answers import Limit, Tenant, answers
 from levada.web.site import Site, ThisSite
 
-__all__ = ["ask_for_plan", "list_all_runs", "show_run", "start_plan_run"]
+__all__ = ["ask_for_plan", "cancel_one_run", "list_all_runs", "retry_one_run", "show_run", "start_plan_run"]
 
 
 class AccountingDocument(BaseModel):
@@ -33,7 +34,7 @@ class RunDocument(BaseModel):
 
     run_id: UUID
     kind: str
-    state: Annotated[str, Field(description="queued, running, done or failed")]
+    state: Annotated[str, Field(description="queued, running, done, failed or cancelled")]
     cause: Annotated[str, Field(description="timetable, new-data or operator")]
     issue_time: AwareDatetime
     created_at: AwareDatetime
@@ -45,6 +46,7 @@ class RunDocument(BaseModel):
     error: dict[str, Any] | None
     accounting: AccountingDocument | None
     started_by: str
+    history: Annotated[list[dict[str, Any]], Field(description="Earlier attempts, who cancelled it, who had it tried again: code, message, at; the oldest first")]
 
 
 class RunList(BaseModel):
@@ -65,8 +67,8 @@ def _document(run: Run) -> RunDocument:
         accounting = AccountingDocument(
             wall_s=taken.wall_s, cpu_s=taken.cpu_s, peak_memory_bytes=taken.peak_memory_bytes, queue_wait_s=taken.queue_wait_s
         )
-    plain = {name: getattr(run, name) for name in RunDocument.model_fields if name != "accounting"}
-    return RunDocument(**plain, accounting=accounting)
+    plain = {name: getattr(run, name) for name in RunDocument.model_fields if name not in ("accounting", "history")}
+    return RunDocument(**plain, accounting=accounting, history=list(run.history))
 
 
 async def ask_for_plan(request: Request[Any, Any, Any], site: Site, tenant: str) -> CreatedRun:
@@ -92,6 +94,30 @@ async def list_all_runs(
 async def show_run(tenant: Tenant, run_id: FromPath[UUID], site: ThisSite) -> RunDocument:
     """A run with its state, and its error where it failed."""
     async with site.database.tenant(tenant) as db:
+        return _document(await get_run(db, run_id))
+
+
+@post(
+    "/tenants/{tenant:str}/runs/{run_id:uuid}/cancel", guards=[needs("runs:start")], responses=answers(401, 403, 404, 409), tags=["runs"], summary="Cancel a run",
+    status_code=200,
+)  # fmt: skip
+async def cancel_one_run(request: Request[Any, Any, Any], tenant: Tenant, run_id: FromPath[UUID], site: ThisSite) -> RunDocument:
+    """End a run that waits or is being computed; the latter stops within seconds."""
+    principal = principal_of_request(request)
+    async with site.database.tenant(tenant) as db:
+        await cancel_run(db, run_id, principal.name if principal else "", site.clock.now())
+        return _document(await get_run(db, run_id))
+
+
+@post(
+    "/tenants/{tenant:str}/runs/{run_id:uuid}/retry", guards=[needs("runs:start")], responses=answers(401, 403, 404, 409), tags=["runs"], summary="Try a run again",
+    status_code=202,
+)  # fmt: skip
+async def retry_one_run(request: Request[Any, Any, Any], tenant: Tenant, run_id: FromPath[UUID], site: ThisSite) -> RunDocument:
+    """Queue a run again that failed or was cancelled, from the input that it froze."""
+    principal = principal_of_request(request)
+    async with site.database.tenant(tenant) as db:
+        await retry_letter(db, str(run_id), principal.name if principal else "", site.clock.now())
         return _document(await get_run(db, run_id))
 
 

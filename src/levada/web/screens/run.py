@@ -13,6 +13,7 @@ from litestar.response import Template
 from levada.store.runs import get_run
 from levada.web.access import needs
 from levada.web.page import display_of, page
+from levada.web.screens.run_actions import may_act
 from levada.web.site import ThisSite
 from levada.web.views.run import run_row
 
@@ -25,4 +26,4 @@ async def run_page(request: Request[Any, Any, Any], tenant: FromPath[str], run_i
         utility, d = await display_of(db)
         run = await get_run(db, run_id)
     error = json.dumps(run.error, indent=2, ensure_ascii=False, default=str) if run.error else ""
-    return page(request, "run", display=d, utility=utility, tenant=tenant, run=run_row(run, site.clock.now(), d), error=error)
+    return page(request, "run", display=d, utility=utility, tenant=tenant, run=run_row(run, site.clock.now(), d), error=error, may_act=may_act(request, tenant))

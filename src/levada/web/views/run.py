@@ -1,4 +1,4 @@
-"""Runs as rows of a list and as a page: state, cause, times, what they took, and what went wrong."""
+"""Runs as rows of a list and as a page: state, cause, times, what they took, and what went wrong; and what failed for good."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from levada.domain.run import Run, RunState
+from levada.domain.time import parse_instant
+from levada.store.dead_letters import DeadLetter
 from levada.web.views.display import Display
 
-__all__ = ["RunRow", "run_row"]
+__all__ = ["DeadRow", "RunRow", "dead_row", "run_row"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,7 @@ class RunRow:
     run_id: str
     state: str
     state_word: str
+    is_open: bool
     cause: str
     kind: str
     issue: str
@@ -33,6 +36,8 @@ class RunRow:
     problem: str
     bundle_id: str
     result_sha256: str
+    history: tuple[str, ...]
+    """Earlier attempts and who intervened, each in a sentence with its time."""
 
 
 def run_row(run: Run, now: datetime, d: Display) -> RunRow:
@@ -47,6 +52,7 @@ def run_row(run: Run, now: datetime, d: Display) -> RunRow:
     return RunRow(
         run_id=str(run.run_id),
         state=run.state.value,
+        is_open=run.state.is_open,
         state_word=d.t(f"run.{run.state.value}"),
         cause=d.t(f"cause.{run.cause.value}"),
         kind=d.t(f"kind.{run.kind.value}"),
@@ -63,4 +69,27 @@ def run_row(run: Run, now: datetime, d: Display) -> RunRow:
         problem=str((run.error or {}).get("message", "")),
         bundle_id=run.bundle_id or "",
         result_sha256=run.result_sha256 or "",
+        history=tuple(f"{d.local.near(parse_instant(str(entry['at'])), now)}: {entry['message']}" for entry in run.history),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadRow:
+    """A run that failed or a job that was given up."""
+
+    letter_id: str
+    at: str
+    what: str
+    attempts: int
+    problem: str
+
+
+def dead_row(letter: DeadLetter, now: datetime, d: Display) -> DeadRow:
+    """The letter as shown at `now`: a run by its kind, a job by its task's name."""
+    return DeadRow(
+        letter_id=letter.letter_id,
+        at=d.local.near(letter.at, now),
+        what=d.t(f"kind.{letter.what}") if letter.is_run else letter.what,
+        attempts=letter.attempts,
+        problem=str(letter.error.get("message", "")),
     )
