@@ -36,7 +36,7 @@ log = get_logger("child")
 
 PIPELINE = "levada.runs.pipeline:compute"
 _WATCH_S = 0.25
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_ONE_THREAD = ("OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +113,9 @@ class ComputeChild:
     async def _started(self) -> asyncio.subprocess.Process:
         if self._process is not None and self._process.returncode is None:
             return self._process
-        # Libraries read how many threads they may have when they are loaded, so it must be there before.
-        environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}  # noqa: TID251  the child's inheritance; nothing of ours is read
+        # Numeric libraries read how many threads they may have when they are loaded: it must be there before. `env` becomes the child.
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", __name__, self._function, str(os.getpid()), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment
+            "env", *_ONE_THREAD, sys.executable, "-m", __name__, self._function, str(os.getpid()), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )  # fmt: skip
         return self._process
 
