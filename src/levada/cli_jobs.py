@@ -1,4 +1,4 @@
-"""`levada jobs ...`: what failed for good, and trying it again."""
+"""`levada jobs ...`: what failed for good, and trying it again; how many jobs wait for a worker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["jobs"]
 
 @click.group("jobs")
 def jobs() -> None:
-    """What failed for good: list, try again."""
+    """What failed for good: list, try again. How many jobs are due."""
 
 
 @jobs.command("dead")
@@ -69,3 +69,30 @@ async def jobs_retry(tenant_id: str, letter_id: str) -> None:
     async with opened(settings) as (_, database), database.tenant(tenant_id) as db:
         await retry_letter(db, letter_id, "command line", settings.clock.now())
     click.echo(f"{letter_id} queued")
+
+
+@jobs.command("due")
+@click.option("--queue-url", is_flag=True, help="Print instead the address under which an autoscaler may ask the database itself; it holds a password.")
+@run_async
+async def jobs_due(queue_url: bool) -> None:
+    """How many jobs a worker could begin at this moment: for whatever starts workers when there is work.
+
+    \b
+    In SQL, under the address that --queue-url prints:
+      SELECT registry.jobs_due(16, 10)
+    16 is LEVADA_BACKGROUND_JOBS, and 10 the seconds after which a silent worker is taken for dead.
+
+    \b
+    Example:
+      levada jobs due
+    """
+    from levada.serve import opened
+    from levada.store.jobs import jobs_due as due
+
+    settings = settings_now()
+    async with opened(settings) as (installation, database):
+        if queue_url:
+            click.echo(installation.worker_url)
+            return
+        async with database.registry() as registry:
+            click.echo(str(await due(registry, background=settings.background_jobs)))

@@ -14,6 +14,7 @@ one of each (and as many workers as asked for) as child processes, restarts what
 | LEVADA_RUN_TIMEOUT_S, LEVADA_RUN_CPU_S | time and processor time of a run | 900, 900 |
 | the four, followed by _ and a kind such as LEVADA_RUN_MEMORY_MB_PLAN | the same, for runs of that kind | as above |
 | LEVADA_BACKGROUND_JOBS | training and backtest jobs of one tenant that run at a time, over all workers | 16 |
+| LEVADA_BUNDLE_DAYS | how long `levada retention` keeps the inputs of runs | 400 |
 | LEVADA_CLOCK | a clock that runs faster, for demonstrations | real time |
 | LEVADA_LOG | `text` or `json` | text |
 | LEVADA_SECURE_COOKIES | `1` behind TLS: cookies are sent over HTTPS only | 0 |
@@ -69,6 +70,7 @@ class Settings:
     workers: int
     run_limits: Mapping[RunKind, RunLimits]
     background_jobs: int
+    bundle_days: int
     clock: Clock
     log_form: Literal["json", "text"]
     secure_cookies: bool
@@ -112,6 +114,7 @@ class Settings:
             workers=number("LEVADA_WORKERS", 1, 0, 64),
             run_limits={kind: run_limits(kind) for kind in RunKind},
             background_jobs=number("LEVADA_BACKGROUND_JOBS", BACKGROUND_JOBS, 1, 100_000),
+            bundle_days=number("LEVADA_BUNDLE_DAYS", 400, 1, 36_500),
             clock=Clock.from_setting(env.get("LEVADA_CLOCK")),
             log_form=cast(Literal["json", "text"], form),
             secure_cookies=env.get("LEVADA_SECURE_COOKIES", "0") == "1",

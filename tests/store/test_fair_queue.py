@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from procrastinate.jobs import Status
 
-from levada.store.jobs import Priority, make_queue
+from levada.store.jobs import Priority, jobs_due, make_queue
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +136,35 @@ def test_jobs_of_one_lock_run_one_at_a_time_in_order_also_past_one_that_is_put_o
         return [(j.lock, j.task_kwargs["n"]) for j in (first, free, second)], await take()
 
     assert worked(installation, work) == ([("one/run", 1), (None, 1), ("one/run", 2)], None)
+
+
+def test_as_many_jobs_are_due_as_workers_could_begin(installation, put, in_database) -> None:
+    async def due(database, background=2) -> int:
+        async with database.registry() as registry:
+            return await jobs_due(registry, background=background)
+
+    assert in_database(due) == 0
+    put("one", 3)
+    put("one", 5, lock="one/run")  # one at a time
+    put("one", 1, in_s=3600)
+    put("one", 1, lock="one/off", in_s=3600)
+    put("one", 1, lock="one/off")
+    assert in_database(due) == 4
+    put("one", 10, Priority.BACKTEST)
+    put("two", 1, Priority.BACKTEST)
+    assert in_database(due) == 4 + 2 + 1
+
+    async def work(take, end):
+        for _ in range(6):  # the plans, by turns with nobody, then a backtest of each
+            await take()
+
+    worked(installation, work)
+    assert in_database(due) == 1
+
+    with psycopg.connect(installation.worker_url) as connection:
+        # As an autoscaler asks; the dead worker's six jobs are due as well, and its backtests no longer of use as running ones.
+        connection.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'")
+        assert connection.execute("SELECT registry.jobs_due(2, 10)").fetchone() == (7,)
 
 
 def test_many_workers_at_once_take_each_job_once_and_leave_none(installation, put) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +13,15 @@ from tests.conftest import Installation
 from tests.web.conftest import World, sign_in
 from tests.web.samples import NOW
 
-from levada.domain.run import Cause, RunKind, RunState
+from levada.domain.bundle import Bundle
+from levada.domain.run import Accounting, Cause, RunKind, RunState
 from levada.domain.tenant import Role
 from levada.store.accounts import set_membership
 from levada.store.audit_log import list_audit
+from levada.store.bundles import drop_bundles, put_bundle
 from levada.store.database import Database
 from levada.store.dead_letters import add_dead_job
-from levada.store.runs import add_history, cancel_run, fail_run, get_run, request_run, start_run
+from levada.store.runs import add_history, attach_bundle, cancel_run, fail_run, finish_run, get_run, request_run, start_run
 
 
 @pytest.fixture
@@ -113,3 +116,24 @@ def test_who_may_only_look_has_no_buttons_and_a_post_without_the_token_does_noth
     sign_in(client, "operator@own.example")
     assert client.post(f"/t/{tenant}/dead/{run_id}/retry").status_code == 403
     assert stands(world, tenant, run_id)[0] is RunState.FAILED
+
+
+def test_a_run_whose_input_was_dropped_says_so_instead_of_how_to_repeat_it(client: TestClient[Any], world: World, tenant: str) -> None:
+    run_id = a_run(world, tenant, RunState.RUNNING)
+
+    async def freeze_and_drop(database: Database) -> None:
+        async with database.tenant(tenant) as db:
+            await attach_bundle(db, run_id, await put_bundle(db, Bundle("plan", {"x": b"1"}), NOW))
+            await finish_run(db, run_id, result=b"{}", accounting=Accounting(wall_s=1, cpu_s=1, peak_memory_bytes=1, queue_wait_s=0), manifest={}, at=NOW)
+
+    async def drop(database: Database) -> None:
+        async with database.tenant(tenant) as db:
+            await drop_bundles(db, older_than=timedelta(days=30), by="retention", at=NOW + timedelta(days=40))
+
+    world.run(freeze_and_drop)
+    sign_in(client, "viewer@own.example")
+    page = f"/t/{tenant}/runs/{run_id}"
+    assert "levada replay" in client.get(page).text
+    world.run(drop)
+    assert "levada replay" not in client.get(page).text
+    assert "cannot be computed again" in client.get(page).text

@@ -32,7 +32,7 @@ from levada.runs.limits import RunLimits
 from levada.runs.new_data import plan_on_new_data
 from levada.store.database import Database
 from levada.store.dead_letters import add_dead_job
-from levada.store.jobs import BACKGROUND_JOBS, TASK_NEW_DATA, TASK_RUN, forget_finished, make_queue, release_stalled
+from levada.store.jobs import BACKGROUND_JOBS, STALLED_S, TASK_NEW_DATA, TASK_RUN, forget_finished, make_queue, release_stalled
 from levada.telemetry.log import bound, get_logger
 from levada.telemetry.trace import continued
 
@@ -44,8 +44,6 @@ Handler = Callable[[Database, dict[str, Any], Any], Awaitable[None]]
 """Does a job: the database, the job's arguments (with tenant_id), the present instant. Must be harmless when done twice."""
 
 HEARTBEAT_S = 2.0
-STALLED_S = 10.0
-"""A worker not heard of for so long is taken for dead and its jobs are given out again."""
 SWEEP_S = 3.0
 GRACE_S = 8.0
 """How long a worker that is asked to stop goes on with what it has begun; then it puts it back."""

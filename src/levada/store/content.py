@@ -23,6 +23,7 @@ async def put_content(db: TenantConnection, contents: Iterable[bytes]) -> list[s
     for content in contents:
         digests.append(digest := hashlib.sha256(content).hexdigest())
         by_digest[digest] = content
+    await db.execute("hold_content", tenant=db.tenant_id)
     there = {row["sha256"] for row in await db.fetch("content_known", sha256s=list(by_digest))}
     packer = zstandard.ZstdCompressor(level=6)
     rows = [{"sha256": d, "bytes": len(c), "content": packer.compress(c)} for d, c in sorted(by_digest.items()) if d not in there]

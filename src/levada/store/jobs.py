@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKGROUND_JOBS",
+    "STALLED_S",
     "TASK_NEW_DATA",
     "TASK_PUBLISH",
     "TASK_RUN",
@@ -32,6 +33,7 @@ __all__ = [
     "WorkerRow",
     "enqueue",
     "forget_finished",
+    "jobs_due",
     "make_queue",
     "queue_depth",
     "queue_rows",
@@ -50,6 +52,8 @@ TASK_PUBLISH = "publish"
 
 _QUEUE = "levada"
 
+STALLED_S = 10.0
+"""A worker not heard of for so long is taken for dead and its jobs are given out again."""
 BACKGROUND_JOBS = 16
 """So many jobs below `Priority.PLAN` a tenant may have running at a time, over all workers, where nothing else is said."""
 
@@ -138,6 +142,15 @@ async def queue_rows(db: Connection) -> list[QueueRow]:
 async def queue_depth(db: Connection) -> dict[tuple[str, str], int]:
     """(task, state) -> how many jobs, of all tenants."""
     return {(row.task, row.state): row.jobs for row in await queue_rows(db)}
+
+
+async def jobs_due(db: Connection, *, background: int = BACKGROUND_JOBS) -> int:
+    """How many jobs workers could begin at this moment, of all tenants, those of dead workers among them: so many it is worth to start.
+
+    Jobs that are put off, that wait behind another of their lock, or that their tenant's limit of background jobs holds back do not count.
+    """
+    row = await db.one("jobs_due", background=background, stalled_s=STALLED_S)
+    return 0 if row is None else int(row["jobs"])
 
 
 async def workers(db: Connection) -> list[WorkerRow]:

@@ -98,3 +98,77 @@ CREATE TABLE levada.dead_job (
 );
 CREATE INDEX dead_job_by_age ON levada.dead_job (tenant_id, at) WHERE retried_at IS NULL;
 CALL levada.isolate('levada.dead_job', 'SELECT, INSERT, UPDATE (retried_at, retried_by)');
+
+-- Retention of bundles. The bundle's row stays, with the hashes of what it held; the contents go. Only the function below may remove any.
+ALTER TABLE levada.bundle ADD COLUMN dropped_at timestamptz;
+GRANT UPDATE (dropped_at) ON levada.bundle TO levada_app;  -- to clear it, when the same input is frozen again
+GRANT SELECT, UPDATE (dropped_at) ON levada.bundle TO levada_registry;
+GRANT SELECT, DELETE ON levada.blob TO levada_registry;
+GRANT SELECT ON levada.network TO levada_registry;
+CREATE POLICY registry_only ON levada.bundle TO levada_registry USING (true) WITH CHECK (true);
+CREATE POLICY registry_only ON levada.blob TO levada_registry USING (true) WITH CHECK (true);
+CREATE POLICY registry_only ON levada.network FOR SELECT TO levada_registry USING (true);
+
+-- What follows looks across tenants, as the registry.
+SET LOCAL ROLE levada_registry;
+
+-- How many jobs a worker could begin at this moment, for whoever starts workers: as take_job gives them out, and those that dead workers hold.
+CREATE FUNCTION registry.jobs_due(background integer, stalled_s double precision) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = queue, pg_temp AS $$
+    WITH heads AS (
+        SELECT DISTINCT ON (j.tenant_id, coalesce(j.lock, j.id::text)) j.tenant_id, j.lock, j.priority, j.scheduled_at
+        FROM procrastinate_jobs AS j WHERE j.status = 'todo'
+        ORDER BY j.tenant_id, coalesce(j.lock, j.id::text), j.priority DESC, j.id
+    ), due AS (
+        SELECT h.tenant_id, count(*) FILTER (WHERE h.priority >= 0) AS plans, count(*) FILTER (WHERE h.priority < 0) AS background
+        FROM heads AS h
+        WHERE (h.scheduled_at IS NULL OR h.scheduled_at <= now())
+            AND NOT EXISTS (SELECT FROM procrastinate_jobs AS j WHERE j.status = 'doing' AND j.lock = h.lock)
+        GROUP BY h.tenant_id
+    ), running AS (
+        SELECT j.tenant_id, count(*) AS background FROM procrastinate_jobs AS j WHERE j.status = 'doing' AND j.priority < 0 GROUP BY j.tenant_id
+    )
+    SELECT coalesce((
+        SELECT sum(d.plans + least(d.background, greatest(jobs_due.background - coalesce(r.background, 0), 0))) FROM due AS d LEFT JOIN running AS r USING (tenant_id)
+    ), 0)::bigint + (
+        SELECT count(*) FROM procrastinate_jobs AS j WHERE j.status = 'doing' AND NOT EXISTS (
+            SELECT FROM procrastinate_workers AS w WHERE w.id = j.worker_id AND w.last_heartbeat > now() - jobs_due.stalled_s * interval '1 second'
+        )
+    );
+$$;
+
+-- Drop the bundles of a tenant that were made before an instant and that no run asked for since, or still open, uses; and whatever content of
+-- theirs nothing else refers to. Storing content takes the same lock, shared: what it found to be there stays there.
+CREATE FUNCTION registry.drop_bundles(tenant text, made_before timestamptz, at timestamptz) RETURNS TABLE (bundles bigint, contents bigint, bytes bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = levada, pg_temp AS $$
+DECLARE
+    held text[];
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('levada content of ' || tenant, 0));
+    WITH old AS (
+        UPDATE bundle AS b SET dropped_at = drop_bundles.at
+        WHERE b.tenant_id = tenant AND b.dropped_at IS NULL AND b.created_at < made_before AND NOT EXISTS (
+            SELECT FROM run AS r
+            WHERE r.tenant_id = tenant AND r.bundle_id = b.bundle_id AND (r.created_at >= made_before OR r.state IN ('queued', 'running'))
+        )
+        RETURNING b.parts
+    )
+    SELECT (SELECT count(*) FROM old), (SELECT array_agg(DISTINCT part.value) FROM old CROSS JOIN jsonb_each_text(old.parts) AS part) INTO bundles, held;
+    WITH kept AS MATERIALIZED (
+        SELECT DISTINCT part.value AS sha256 FROM bundle AS b CROSS JOIN jsonb_each_text(b.parts) AS part WHERE b.tenant_id = tenant AND b.dropped_at IS NULL
+    ), gone AS (
+        DELETE FROM blob AS x
+        WHERE x.tenant_id = tenant AND x.sha256 = ANY(held)
+            AND NOT EXISTS (SELECT FROM kept WHERE kept.sha256 = x.sha256)
+            AND NOT EXISTS (SELECT FROM run AS r WHERE r.tenant_id = tenant AND r.result_sha256 = x.sha256)
+            AND NOT EXISTS (SELECT FROM network AS n WHERE n.tenant_id = tenant AND n.sha256 = x.sha256)
+            AND NOT EXISTS (SELECT FROM delivered_file AS f WHERE f.tenant_id = tenant AND f.original_sha256 = x.sha256)
+        RETURNING length(x.content) AS bytes
+    )
+    SELECT count(*), coalesce(sum(gone.bytes), 0) INTO contents, bytes FROM gone;
+    RETURN NEXT;
+END $$;
+
+GRANT EXECUTE ON FUNCTION registry.drop_bundles TO levada_app;
+GRANT USAGE ON SCHEMA registry TO levada_worker;
+GRANT EXECUTE ON FUNCTION registry.jobs_due TO levada_app, levada_worker;

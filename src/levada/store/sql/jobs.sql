@@ -17,6 +17,10 @@ SELECT task, state, jobs, oldest_wait_s FROM registry.queue_depth();
 -- Workers that have registered.
 SELECT worker_id, last_heartbeat, heartbeat_age_s FROM registry.workers();
 
+-- name: jobs_due
+-- How many jobs a worker could begin now.
+SELECT registry.jobs_due(%(background)s::integer, %(stalled_s)s::double precision) AS jobs;
+
 -- name: release_stalled
 -- Jobs of workers that are gone wait again. As the worker's role. The state is looked at again on the locked row: another sweep may have been first.
 WITH stalled AS (

@@ -10,6 +10,7 @@ from litestar import Request, get
 from litestar.params import FromPath
 from litestar.response import Template
 
+from levada.store.bundles import dropped_at
 from levada.store.runs import get_run
 from levada.web.access import needs
 from levada.web.page import display_of, page
@@ -25,5 +26,6 @@ async def run_page(request: Request[Any, Any, Any], tenant: FromPath[str], run_i
     async with site.database.tenant(tenant) as db:
         utility, d = await display_of(db)
         run = await get_run(db, run_id)
+        gone = None if run.bundle_id is None else await dropped_at(db, run.bundle_id)
     error = json.dumps(run.error, indent=2, ensure_ascii=False, default=str) if run.error else ""
-    return page(request, "run", display=d, utility=utility, tenant=tenant, run=run_row(run, site.clock.now(), d), error=error, may_act=may_act(request, tenant))
+    return page(request, "run", display=d, utility=utility, tenant=tenant, run=run_row(run, site.clock.now(), d), error=error, gone="" if gone is None else d.local.near(gone, site.clock.now()), may_act=may_act(request, tenant))

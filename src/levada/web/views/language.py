@@ -264,6 +264,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "run.cancel": ("Cancel this run", "Cancelar esta execução", "Cancelar esta ejecución"),
     "run.retry": ("Try again", "Tentar de novo", "Intentar de nuevo"),
     "run.history": ("What became of it before", "O que lhe aconteceu antes", "Lo que le pasó antes"),
+    "run.gone": ("Its input was kept as long as the policy says and dropped {at}: it cannot be computed again. Its result stays, and the hash of what went in.", "A entrada foi guardada pelo prazo definido e eliminada {at}: não pode ser calculada de novo. O resultado mantém-se, e o hash do que entrou.", "Su entrada se guardó durante el plazo fijado y se eliminó {at}: no se puede calcular de nuevo. Quedan el resultado y el hash de lo que entró."),
     "dead.title": ("Failed for good ({count})", "Falhou definitivamente ({count})", "Fallido definitivamente ({count})"),
     "dead.at": ("When", "Quando", "Cuándo"),
     "cause.timetable": ("timetable", "horário", "horario"),
