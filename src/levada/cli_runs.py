@@ -49,10 +49,12 @@ def run(bundle: Path, out: Path) -> None:
     if not out.absolute().parent.is_dir():
         raise click.BadParameter(f"there is no folder {out.absolute().parent}", param_hint="--out")
     from levada.domain.bundle import Bundle
-    from levada.runs.pipeline import compute
 
     try:
-        result = compute(Bundle.from_file(bundle.read_bytes(), bundle.name))
+        given = Bundle.from_file(bundle.read_bytes(), bundle.name)
+        from levada.runs.pipeline import compute  # takes a while: what is no bundle is told before
+
+        result = compute(given)
     except LevadaError as e:
         click.echo(json.dumps(e.as_document(), ensure_ascii=False, default=str), err=True)
         sys.exit(_NO)

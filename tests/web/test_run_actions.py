@@ -21,7 +21,16 @@ from levada.store.audit_log import list_audit
 from levada.store.bundles import drop_bundles, put_bundle
 from levada.store.database import Database
 from levada.store.dead_letters import add_dead_job
-from levada.store.runs import add_history, attach_bundle, cancel_run, fail_run, finish_run, get_run, request_run, start_run
+from levada.store.runs import (
+    add_history,
+    attach_bundle,
+    cancel_run,
+    fail_run,
+    finish_run,
+    get_run,
+    request_run,
+    start_run,
+)
 
 
 @pytest.fixture

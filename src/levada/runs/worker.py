@@ -32,7 +32,15 @@ from levada.runs.limits import RunLimits
 from levada.runs.new_data import plan_on_new_data
 from levada.store.database import Database
 from levada.store.dead_letters import add_dead_job
-from levada.store.jobs import BACKGROUND_JOBS, STALLED_S, TASK_NEW_DATA, TASK_RUN, forget_finished, make_queue, release_stalled
+from levada.store.jobs import (
+    BACKGROUND_JOBS,
+    STALLED_S,
+    TASK_NEW_DATA,
+    TASK_RUN,
+    forget_finished,
+    make_queue,
+    release_stalled,
+)
 from levada.telemetry.log import bound, get_logger
 from levada.telemetry.trace import continued
 
