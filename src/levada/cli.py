@@ -65,7 +65,7 @@ def worker(drain: bool) -> None:
     Exit codes of --drain:
       0  nothing is left, and all that was taken is done (also where nothing was due)
       3  some failed for good: `levada jobs dead` tells which and why
-      4  nothing failed for good, but some are to be tried again later
+      4  nothing failed for good, but some are to be tried again later, or it was asked to stop (SIGTERM)
 
     \b
     Example:
@@ -76,6 +76,9 @@ def worker(drain: bool) -> None:
     settings = settings_now()
     if drain:
         counts = asyncio.run(serve.drain(settings))
+        if counts is None:
+            click.echo("stopped; what had begun is done or put back into the queue")
+            sys.exit(4)
         click.echo(f"{counts.done} done, {counts.failed} failed, {counts.put_off} to be tried again later")
         sys.exit(3 if counts.failed else 4 if counts.put_off else 0)
     asyncio.run(serve.run_part("worker", settings))

@@ -230,10 +230,16 @@ async def _worker(settings: Settings, *, drain: bool = False) -> Counts:
         )
 
 
-async def drain(settings: Settings) -> Counts:
-    """Do what is due and stop; returns what became of it."""
+async def drain(settings: Settings) -> Counts | None:
+    """Do what is due and stop; returns what became of it, None after SIGTERM or SIGINT: what had begun is then finished within seconds or put back."""
     _begin("worker", settings)
-    return await _worker(settings, drain=True)
+    work = asyncio.ensure_future(_worker(settings, drain=True))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        return None
 
 
 _RUNNERS: dict[str, Callable[[Settings], Awaitable[object]]] = {"web": _web, "sftp": _sftp, "timetable": _timetable, "worker": _worker}

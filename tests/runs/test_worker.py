@@ -20,7 +20,7 @@ from levada.store.database import Database
 from levada.store.dead_letters import dead_letters, retry_letter
 from levada.store.documents import put_document
 from levada.store.indicators import latest_indicators
-from levada.store.jobs import TASK_NEW_DATA, TASK_PUBLISH, Priority, enqueue
+from levada.store.jobs import TASK_NEW_DATA, TASK_PUBLISH, Priority, enqueue, make_queue, release_stalled
 from levada.store.plans import list_plans
 from levada.store.runs import list_runs, start_run
 
@@ -159,6 +159,48 @@ def test_a_stopped_worker_puts_back_what_it_could_not_finish(in_database: Any, i
         await drain(database, installation, published)  # at once: no waiting for a heartbeat to go stale
         assert (await run_of(database, tenant, run_id)).state is RunState.DONE
         assert len(published.of(tenant)) == 1
+
+    in_database(check)
+
+
+def test_a_draining_worker_that_is_stopped_puts_back_what_it_could_not_finish(in_database: Any, installation: Installation, tenant: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr("levada.runs.worker.GRACE_S", 0.5)
+
+    async def check(database: Database) -> None:
+        await tiny.put_in(database, tenant)
+        run_id, published = await ask(database, tenant), Published()
+        draining = asyncio.create_task(drain(database, installation, published, "plan_never"))
+
+        async def is_running() -> bool:
+            return (await run_of(database, tenant, run_id)).state is RunState.RUNNING
+
+        await until(is_running)
+        draining.cancel()
+        await asyncio.gather(draining, return_exceptions=True)
+        assert not psutil.Process().children(recursive=True)
+        assert await drain(database, installation, published) == Counts(done=2, failed=0, put_off=0)
+
+    in_database(check)
+
+
+def test_a_draining_worker_is_heard_of_as_long_as_its_last_run_goes_on(in_database: Any, installation: Installation, tenant: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr("levada.runs.worker.HEARTBEAT_S", 0.2)
+
+    async def check(database: Database) -> None:
+        await tiny.put_in(database, tenant)
+        run_id = await ask(database, tenant)
+        draining = asyncio.create_task(drain(database, installation, Published(), "plan_slowly"))
+
+        async def is_running() -> bool:
+            return (await run_of(database, tenant, run_id)).state is RunState.RUNNING
+
+        await until(is_running)
+        await asyncio.sleep(2.0)
+        queue = make_queue(installation.worker_url)
+        async with queue.open_async():
+            assert await release_stalled(queue, 1.5) == 0
+        assert (await draining).done == 2
+        assert (await run_of(database, tenant, run_id)).attempts == 1
 
     in_database(check)
 

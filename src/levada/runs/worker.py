@@ -24,7 +24,7 @@ from procrastinate.jobs import Job, Status
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
 from levada.clock import Clock
-from levada.domain.errors import LevadaError, NotFound
+from levada.domain.errors import LevadaError, NotFound, SetupError
 from levada.domain.run import RunKind, RunState
 from levada.runs.child import PIPELINE, ComputeChild
 from levada.runs.compute_run import DATABASE_TROUBLE, TryAgain, compute_run
@@ -53,6 +53,7 @@ Handler = Callable[[Database, dict[str, Any], Any], Awaitable[None]]
 
 HEARTBEAT_S = 2.0
 SWEEP_S = 3.0
+_DRAIN_POLL_S = 0.2
 GRACE_S = 8.0
 """How long a worker that is asked to stop goes on with what it has begun; then it puts it back."""
 KEEP_HOURS = 48
@@ -144,13 +145,14 @@ class _Children:
 
 class _Worker:
     def __init__(
-        self, database: Database, make: Callable[[], procrastinate.App], clock: Clock, handlers: Mapping[str, Handler], name: str, children: _Children, concurrency: int,
+        self, database: Database, make: Callable[[Callable[[], None]], procrastinate.App], clock: Clock, handlers: Mapping[str, Handler], name: str, children: _Children, concurrency: int,
         limits: Mapping[RunKind, RunLimits],
     ) -> None:  # fmt: skip
         self._database, self._make, self._clock, self._name = database, make, clock, name
         self._children, self._concurrency, self._limits = children, concurrency, limits
         self._handlers = {**handlers, TASK_NEW_DATA: self._new_data}
-        self._taken = self._done = self._failed = 0
+        self._done = self._failed = 0
+        self._drained = asyncio.Event()
         self._put_off: set[int] = set()
         self._ended: dict[int, float] = {}
 
@@ -194,7 +196,6 @@ class _Worker:
     @contextlib.asynccontextmanager
     async def _counted(self, context: JobContext) -> AsyncIterator[_Outcome]:
         outcome, job_id = _Outcome(), context.job.id or 0
-        self._taken += 1
         try:
             yield outcome
             self._count(job_id, failed=outcome.is_failed)
@@ -207,6 +208,9 @@ class _Worker:
                 self._count(job_id, failed=True)
             else:
                 self._put_off.add(job_id)
+            raise
+        except asyncio.CancelledError:
+            self._put_off.add(job_id)  # this worker is stopping
             raise
         finally:
             self._ended[job_id] = asyncio.get_running_loop().time()
@@ -225,32 +229,40 @@ class _Worker:
     # --- the queue ---
 
     def _queue(self) -> procrastinate.App:
-        queue = self._make()
+        queue = self._make(self._drained.set)
         queue.task(name=TASK_RUN, pass_context=True, retry=_AGAIN)(self._run)
         for task in self._handlers:
             queue.task(name=task, pass_context=True, retry=_AGAIN)(self._handle)
         return queue
 
-    async def _serve(self, queue: procrastinate.App, *, wait: bool) -> None:
+    async def _serve(self, queue: procrastinate.App, *, poll_s: float) -> None:
         await queue.run_worker_async(
             name=self._name,
-            wait=wait,
             concurrency=self._concurrency,
             install_signal_handlers=False,
-            fetch_job_polling_interval=1.0,
-            shutdown_graceful_timeout=GRACE_S if wait else 3600.0,
+            fetch_job_polling_interval=poll_s,
+            shutdown_graceful_timeout=GRACE_S,
             update_heartbeat_interval=HEARTBEAT_S,
             stalled_worker_timeout=STALLED_S,
         )
 
     async def drain(self) -> Counts:
+        """Until there is no job to take and none begun. Raises SetupError when the queue is lost meanwhile.
+
+        Not by the library's own way of ending when nothing is due: that ends the heartbeat as well, while the last runs still go on.
+        """
         async with self._queue().open_async() as queue:
             await release_stalled(queue, STALLED_S)
-            while True:
-                before = self._taken
-                await self._serve(queue, wait=False)
-                if self._taken == before:
-                    return self.counts
+            serving, drained = asyncio.ensure_future(self._serve(queue, poll_s=_DRAIN_POLL_S)), asyncio.ensure_future(self._drained.wait())
+            try:
+                await asyncio.wait((serving, drained), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (serving, drained):
+                    task.cancel()
+                await asyncio.gather(serving, drained, return_exceptions=True)
+        if not self._drained.is_set():
+            raise SetupError("the database was lost before all was done", "start it; what had begun is given out again")
+        return self.counts
 
     async def forever(self, on_ready: Callable[[], None] | None) -> None:
         wait_s = 0.5
@@ -263,7 +275,7 @@ class _Worker:
                         if on_ready is not None:
                             on_ready()
                         wait_s = 0.5
-                        await self._serve(queue, wait=True)  # returns when its connections fail
+                        await self._serve(queue, poll_s=1.0)  # returns when its connections fail
                     finally:
                         sweep.cancel()
                         with contextlib.suppress(asyncio.CancelledError):
@@ -324,7 +336,7 @@ async def work(
     """
     children = _Children(concurrency, lambda: ComputeChild(function))
     worker = _Worker(
-        database, lambda: make_queue(worker_url, background=background), clock, handlers, name or f"{socket.gethostname()}-{os.getpid()}", children, concurrency, limits
+        database, lambda on_drained: make_queue(worker_url, background=background, on_drained=on_drained if drain else None), clock, handlers, name or f"{socket.gethostname()}-{os.getpid()}", children, concurrency, limits
     )
     try:
         if drain:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from procrastinate import App, PsycopgConnector
+from procrastinate.connector import BaseConnector
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 
@@ -16,18 +17,25 @@ __all__ = ["fair_queue"]
 class _FairJobs(JobManager):
     """Takes the job that is next by `queue.take_job`, where procrastinate's own function would take the oldest of the highest priority."""
 
-    background: int
+    def __init__(self, connector: BaseConnector, background: int, on_drained: Callable[[], None] | None) -> None:
+        super().__init__(connector)
+        self._background, self._on_drained = background, on_drained
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         if queues is not None:
             raise ValueError("workers of Levada serve all queues")
-        row = await self.connector.execute_query_one_async(query=query("take_job").decode(), worker_id=worker_id, background=self.background)
-        return None if row["id"] is None else Job.from_row(row)
+        row = await self.connector.execute_query_one_async(query=query("take_job").decode(), worker_id=worker_id, background=self._background)
+        if row["id"] is not None:
+            return Job.from_row(row)
+        if self._on_drained is not None:
+            held = await self.connector.execute_query_one_async(query=query("holds_jobs").decode(), worker_id=worker_id)
+            if not held["jobs"]:
+                self._on_drained()
+        return None
 
 
-def fair_queue(worker_url: str, background: int) -> App:
+def fair_queue(worker_url: str, background: int, on_drained: Callable[[], None] | None) -> App:
     """A procrastinate application of which each tenant gets its share; see `make_queue`."""
     app = App(connector=PsycopgConnector(conninfo=worker_url, min_size=1, max_size=4))
-    app.job_manager = _FairJobs(app.connector)
-    app.job_manager.background = background
+    app.job_manager = _FairJobs(app.connector, background, on_drained)
     return app

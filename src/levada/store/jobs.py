@@ -6,7 +6,7 @@ of its own. What a job does must be harmless when it is done twice: a job whose 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -87,15 +87,16 @@ class WorkerRow:
     heartbeat_age_s: float
 
 
-def make_queue(worker_url: str, *, background: int = BACKGROUND_JOBS) -> App:
+def make_queue(worker_url: str, *, background: int = BACKGROUND_JOBS, on_drained: Callable[[], None] | None = None) -> App:
     """The queue for a worker's process; open it with `async with queue.open_async()`.
 
     Which job is next: of the highest priority; among equals of the tenant with the fewest running, then of the one that has waited longest for a
     turn, so that nobody's thousands hold up another's one. Of jobs below `Priority.PLAN` a tenant has at most `background` running.
+    `on_drained` is called whenever a worker asks for a job, has none, and gets none.
     """
     from levada.store.fair_queue import fair_queue
 
-    return fair_queue(worker_url, background)
+    return fair_queue(worker_url, background, on_drained)
 
 
 async def enqueue(
@@ -171,5 +172,5 @@ async def release_stalled(queue: App, seconds: float) -> int:
 
 
 async def forget_finished(queue: App, hours: int) -> None:
-    """Remove jobs that ended well more than so many hours ago."""
-    await queue.job_manager.delete_old_jobs(nb_hours=hours)
+    """Remove jobs that ended more than so many hours ago; of those that failed for good, the dead letters stay."""
+    await queue.job_manager.delete_old_jobs(nb_hours=hours, include_failed=True)
