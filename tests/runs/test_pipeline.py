@@ -13,7 +13,7 @@ import pytest
 from tests.runs import tiny
 from tests.runs.whole import OPERATION, TARIFF
 
-from levada.domain.bundle import Bundle, BundleError, canonical_json
+from levada.domain.bundle import Bundle, BundleError, RecordedRun, canonical_json
 from levada.domain.errors import DocumentError, NetworkError
 from levada.domain.plan import Ladder, PlanResult
 from levada.domain.plan_input import PlanInput
@@ -58,7 +58,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fresh_process_gives_the_same_bytes_and_one_that_differs_is_named_with_its_place(bundle: Bundle, computed: bytes) -> None:
     tampered = json.loads(computed)
     tampered["plan"]["pumps"][0]["on"][3] ^= True
-    report = asyncio.run(replay_file(bundle.to_file(), canonical_json(tampered)))
+    report = asyncio.run(replay_file(RecordedRun(bundle=bundle, result=canonical_json(tampered), made_with={}, run={})))
     assert report.result == computed
     assert not report.identical
     assert [d.path for d in report.differences] == ["$.plan.pumps[0].on[3]"]
