@@ -22,15 +22,19 @@ def empty_queue(installation) -> None:
 def put(installation):
     """Put in `count` jobs of a tenant, as many transactions would."""
 
-    def insert(tenant: str, count: int = 1, priority: int = 0, lock: str | None = None, in_s: float | None = None) -> None:
+    def insert(tenant: str, count: int = 1, priority: int = 0, lock: str | None = None, in_s: float | None = None, task: str = "work") -> None:
         with psycopg.connect(installation.worker_url) as connection:
             connection.execute(
                 "INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, args, scheduled_at)"
-                " SELECT 'levada', 'work', %s, %s, jsonb_build_object('tenant_id', %s::text, 'n', n), now() + %s * interval '1 second' FROM generate_series(1, %s) AS n",
-                [priority, lock, tenant, in_s, count],
+                " SELECT 'levada', %s, %s, %s, jsonb_build_object('tenant_id', %s::text, 'n', n), now() + %s * interval '1 second' FROM generate_series(1, %s) AS n",
+                [task, priority, lock, tenant, in_s, count],
             )
 
     return insert
+
+
+async def nothing() -> None:
+    """Stands for a task; the tests take jobs without doing them."""
 
 
 def worked(installation, work, **options):
@@ -38,6 +42,7 @@ def worked(installation, work, **options):
 
     async def run():
         queue = make_queue(installation.worker_url, **options)
+        queue.task(name="work")(nothing)
         async with queue.open_async():
             worker_id = await queue.job_manager.register_worker()
 
@@ -136,6 +141,18 @@ def test_jobs_of_one_lock_run_one_at_a_time_in_order_also_past_one_that_is_put_o
         return [(j.lock, j.task_kwargs["n"]) for j in (first, free, second)], await take()
 
     assert worked(installation, work) == ([("one/run", 1), (None, 1), ("one/run", 2)], None)
+
+
+def test_jobs_of_a_task_that_this_version_does_not_know_are_left_to_one_that_does(installation, put) -> None:
+    put("one", 1, Priority.SHORT, task="of a later version")
+    put("one", 1, lock="one/later", task="of a later version")
+    put("one", 1, lock="one/later")
+    put("one", 1)
+
+    async def work(take, end):
+        return [(await take()).task_name, await take()]
+
+    assert worked(installation, work) == ["work", None]
 
 
 def test_as_many_jobs_are_due_as_workers_could_begin(installation, put, in_database) -> None:

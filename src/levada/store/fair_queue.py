@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from procrastinate import App, PsycopgConnector
-from procrastinate.connector import BaseConnector
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 
@@ -17,14 +16,15 @@ __all__ = ["fair_queue"]
 class _FairJobs(JobManager):
     """Takes the job that is next by `queue.take_job`, where procrastinate's own function would take the oldest of the highest priority."""
 
-    def __init__(self, connector: BaseConnector, background: int, on_drained: Callable[[], None] | None) -> None:
-        super().__init__(connector)
-        self._background, self._on_drained = background, on_drained
+    def __init__(self, app: App, background: int, on_drained: Callable[[], None] | None) -> None:
+        super().__init__(app.connector)
+        self._app, self._background, self._on_drained = app, background, on_drained
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         if queues is not None:
             raise ValueError("workers of Levada serve all queues")
-        row = await self.connector.execute_query_one_async(query=query("take_job").decode(), worker_id=worker_id, background=self._background)
+        known = {"worker_id": worker_id, "background": self._background, "tasks": list(self._app.tasks)}
+        row = await self.connector.execute_query_one_async(query=query("take_job").decode(), **known)
         if row["id"] is not None:
             return Job.from_row(row)
         if self._on_drained is not None:
@@ -37,5 +37,5 @@ class _FairJobs(JobManager):
 def fair_queue(worker_url: str, background: int, on_drained: Callable[[], None] | None) -> App:
     """A procrastinate application of which each tenant gets its share; see `make_queue`."""
     app = App(connector=PsycopgConnector(conninfo=worker_url, min_size=1, max_size=4))
-    app.job_manager = _FairJobs(app.connector, background, on_drained)
+    app.job_manager = _FairJobs(app, background, on_drained)
     return app

@@ -15,8 +15,9 @@ CREATE INDEX procrastinate_jobs_by_lane ON queue.procrastinate_jobs (tenant_id, 
 
 -- The next job for a worker, or a row of nulls: of the highest priority; then of the tenant with the fewest jobs running; then of the one whose
 -- last turn is longest ago; then the oldest. Jobs of one lock run one at a time, in order. Of jobs below priority 0 a tenant has at most
--- `background` running. Its work grows with the number of lanes, not with that of jobs.
-CREATE FUNCTION queue.take_job(worker bigint, background integer) RETURNS queue.procrastinate_jobs
+-- `background` running. Only jobs of the given tasks: a worker of an older version leaves those that it does not know to a newer one.
+-- Its work grows with the number of lanes, not with that of jobs.
+CREATE FUNCTION queue.take_job(worker bigint, background integer, tasks text[]) RETURNS queue.procrastinate_jobs
 LANGUAGE plpgsql SET search_path = queue, pg_temp AS $$
 DECLARE
     lane record;
@@ -37,9 +38,9 @@ BEGIN
         FROM lanes
         CROSS JOIN LATERAL (
             -- One that is put off holds up those behind it under its lock; those without a lock go past it.
-            SELECT j.id, j.priority, j.scheduled_at FROM procrastinate_jobs AS j
+            SELECT j.id, j.priority, j.scheduled_at, j.task_name FROM procrastinate_jobs AS j
             WHERE j.status = 'todo' AND j.tenant_id = lanes.tenant_id AND coalesce(j.lock, '') = lanes.lock
-                AND (lanes.lock <> '' OR j.scheduled_at IS NULL OR j.scheduled_at <= now())
+                AND (lanes.lock <> '' OR j.task_name = ANY(tasks) AND (j.scheduled_at IS NULL OR j.scheduled_at <= now()))
             ORDER BY j.priority DESC, j.id LIMIT 1
         ) AS head
         CROSS JOIN LATERAL (
@@ -47,14 +48,14 @@ BEGIN
             FROM procrastinate_jobs AS j WHERE j.status = 'doing' AND j.tenant_id = lanes.tenant_id
         ) AS running
         LEFT JOIN turn ON turn.tenant_id = lanes.tenant_id
-        WHERE (head.scheduled_at IS NULL OR head.scheduled_at <= now()) AND NOT running.is_locked
+        WHERE (head.scheduled_at IS NULL OR head.scheduled_at <= now()) AND head.task_name = ANY(tasks) AND NOT running.is_locked
             AND (head.priority >= 0 OR running.background < take_job.background)
         ORDER BY head.priority DESC, running.jobs, coalesce(turn.number, 0), head.id
     LOOP
         -- Where another worker is taking the head at this moment: the next one of the lane, or none where they are to run in order.
         SELECT j.* INTO taken FROM procrastinate_jobs AS j
         WHERE j.status = 'todo' AND j.tenant_id = lane.tenant_id AND coalesce(j.lock, '') = lane.lock
-            AND (j.id = lane.id OR lane.lock = '') AND (j.scheduled_at IS NULL OR j.scheduled_at <= now())
+            AND (j.id = lane.id OR lane.lock = '') AND j.task_name = ANY(tasks) AND (j.scheduled_at IS NULL OR j.scheduled_at <= now())
         ORDER BY j.priority DESC, j.id LIMIT 1
         FOR UPDATE SKIP LOCKED;
         CONTINUE WHEN taken.id IS NULL;

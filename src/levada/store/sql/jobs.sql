@@ -38,7 +38,7 @@ RETURNING job.id, job.task_name;
 -- name: take_job
 -- The next job for a worker, marked as begun; a row of nulls where there is none. As the worker's role.
 SELECT id, status, task_name, priority, lock, queueing_lock, args, scheduled_at, queue_name, attempts, worker_id
-FROM queue.take_job(%(worker_id)s::bigint, %(background)s::integer);
+FROM queue.take_job(%(worker_id)s::bigint, %(background)s::integer, %(tasks)s::text[]);
 
 -- name: holds_jobs
 -- How many jobs a worker has begun and not yet ticked off. As the worker's role.
