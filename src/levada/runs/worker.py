@@ -173,17 +173,14 @@ class _Worker:
         task = context.job.task_name
         async with self._counted(context):
             with bound(tenant=tenant_id), continued(trace, f"job.{task}", tenant=tenant_id):
-                try:
-                    if context.job.attempts >= MAX_BEGUN:
-                        raise _Lost(f"begun {context.job.attempts} times and never finished: the workers that did it were lost")
-                    await self._handlers[task](self._database, {**args, "tenant_id": tenant_id}, self._clock.now())
-                except Exception as e:
-                    if _AGAIN.get_retry_decision(exception=e, job=context.job) is None:
-                        await self._give_up(context.job, tenant_id, e)
-                    raise
+                if context.job.attempts >= MAX_BEGUN:
+                    raise _Lost(f"begun {context.job.attempts} times and never finished: the workers that did it were lost")
+                await self._handlers[task](self._database, {**args, "tenant_id": tenant_id}, self._clock.now())
 
-    async def _give_up(self, job: Job, tenant_id: str, because: Exception) -> None:
-        log.error("job failed", task=job.task_name, problem=str(because))
+    async def _give_up(self, job: Job, because: Exception) -> None:
+        """Keep a dead letter of it. A run that fails is none: it ends with its error, and its job well."""
+        tenant_id = job.task_kwargs["tenant_id"]
+        log.error("job failed", task=job.task_name, tenant=tenant_id, problem=str(because))
         error = because.as_document() if isinstance(because, LevadaError) else {"code": "defect", "message": f"{type(because).__name__}: {because}"}
         async with self._database.tenant(tenant_id) as db:
             await add_dead_job(
@@ -205,6 +202,7 @@ class _Worker:
             elif isinstance(e, _TROUBLE):
                 log.warning("the database was gone while a job ran; it is tried again", problem=_said(e))
             if _AGAIN.get_retry_decision(exception=e, job=context.job) is None:
+                await self._give_up(context.job, e)
                 self._count(job_id, failed=True)
             else:
                 self._put_off.add(job_id)

@@ -41,7 +41,7 @@ FAMILIES = {
         Family("levada_plan_cost", "gauge", ("tenant",), "Cost of the current plan over its horizon, in the tenant's currency"),
         Family("levada_plan_lower_bound", "gauge", ("tenant",), "Cost below which no plan of the same problem can come"),
         Family("levada_plan_ladder", "gauge", ("tenant", "ladder"), "1 for the rung that the current plan stands on: new, previous, rules"),
-        Family("levada_runs", "gauge", ("tenant", "state"), "Runs by their present state; done and failed only grow"),
+        Family("levada_runs", "gauge", ("tenant", "state"), "Runs by their present state: queued, running, done, failed, cancelled"),
         Family("levada_run_seconds", "counter", ("tenant", "kind"), "Wall-clock time of ended runs, together"),
         Family("levada_run_cpu_seconds", "counter", ("tenant", "kind"), "Processor time of ended runs, together"),
         Family("levada_run_wait_seconds", "counter", ("tenant", "kind"), "Time that ended runs waited in the queue, together"),
