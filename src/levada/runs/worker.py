@@ -179,7 +179,7 @@ class _Worker:
 
     async def _give_up(self, job: Job, because: Exception) -> None:
         """Keep a dead letter of it. A run that fails is none: it ends with its error, and its job well."""
-        tenant_id = job.task_kwargs["tenant_id"]
+        tenant_id = str(job.task_kwargs["tenant_id"])
         log.error("job failed", task=job.task_name, tenant=tenant_id, problem=str(because))
         error = because.as_document() if isinstance(because, LevadaError) else {"code": "defect", "message": f"{type(because).__name__}: {because}"}
         async with self._database.tenant(tenant_id) as db:
