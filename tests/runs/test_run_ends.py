@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from tests.runs import tiny
 from tests.runs.working import CLOCK, Published, ask, drain, run_of, until
 
 from levada.domain.errors import StateError
-from levada.domain.run import RunKind, RunState
+from levada.domain.run import Cause, RunKind, RunState
 from levada.runs.limits import RunLimits
 from levada.runs.worker import Counts, work
 from levada.store.audit_log import list_audit
@@ -23,7 +24,7 @@ from levada.store.database import Database
 from levada.store.dead_letters import dead_letters, retry_letter
 from levada.store.jobs import TASK_PUBLISH
 from levada.store.plans import list_plans
-from levada.store.runs import cancel_run, retry_run
+from levada.store.runs import cancel_run, request_run, retry_run
 
 pytestmark = pytest.mark.usefixtures("empty_queue")
 MB = 1_000_000
@@ -187,5 +188,35 @@ def test_a_run_that_needs_too_much_memory_is_computed_once_more_with_a_larger_cl
             assert counts == Counts(done=2, failed=0, put_off=0)
             assert run.accounting is not None
             assert run.accounting.peak_memory_bytes > 600 * MB
+
+    in_database(check)
+
+
+def test_of_the_timetable_s_runs_that_wait_only_the_newest_is_computed(in_database: Any, installation: Installation, tenant: str) -> None:
+    async def check(database: Database) -> None:
+        await tiny.put_in(database, tenant)
+        waiting = []
+        for minutes in (0, 15, 30):
+            at = tiny.NOW + timedelta(minutes=minutes)
+            async with database.tenant(tenant) as db:
+                waiting.append((await request_run(db, kind=RunKind.PLAN, cause=Cause.TIMETABLE, issue_time=at, due_at=at, at=at)).run_id)
+        counts = await drain(database, installation, published := Published())
+        runs = [await run_of(database, tenant, run_id) for run_id in waiting]
+        assert [run.state for run in runs] == [RunState.CANCELLED, RunState.CANCELLED, RunState.DONE]
+        assert [run.history[0]["code"] for run in runs[:2]] == ["overtaken", "overtaken"]
+        assert str(waiting[2]) in runs[0].history[0]["message"]
+        assert (len(published.of(tenant)), counts.failed) == (1, 0)
+
+    in_database(check)
+
+
+def test_an_operator_s_run_is_computed_though_the_timetable_s_newer_one_waits(in_database: Any, installation: Installation, tenant: str) -> None:
+    async def check(database: Database) -> None:
+        await tiny.put_in(database, tenant)
+        asked, later = await ask(database, tenant), tiny.NOW + timedelta(minutes=15)
+        async with database.tenant(tenant) as db:
+            due = (await request_run(db, kind=RunKind.PLAN, cause=Cause.TIMETABLE, issue_time=later, due_at=later, at=later)).run_id
+        await drain(database, installation, Published())
+        assert [(await run_of(database, tenant, run_id)).state for run_id in (asked, due)] == [RunState.DONE, RunState.DONE]
 
     in_database(check)

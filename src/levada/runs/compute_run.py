@@ -30,7 +30,7 @@ from levada.store.database import Database
 from levada.store.indicators import put_indicators
 from levada.store.jobs import TASK_PUBLISH, Priority, enqueue
 from levada.store.plans import publish_plan
-from levada.store.runs import add_history, attach_bundle, fail_run, finish_run, get_run, start_run
+from levada.store.runs import add_history, attach_bundle, fail_run, finish_run, get_run, give_way, start_run
 from levada.telemetry.log import get_logger
 from levada.telemetry.trace import span
 
@@ -67,6 +67,11 @@ async def compute_run(
     """
     async with database.tenant(tenant_id) as db:
         run = await start_run(db, run_id, worker, clock.now())
+        # What was frozen by an earlier attempt is finished: somebody may know of it.
+        newer = await give_way(db, run, clock.now()) if run is not None and run.bundle_id is None else None
+    if newer is not None:
+        log.info("run gives way to a newer one that waits", newer=str(newer))
+        return RunState.CANCELLED
     if run is None:
         log.info("run had ended before")
         return None

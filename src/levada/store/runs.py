@@ -34,6 +34,7 @@ __all__ = [
     "finish_run",
     "get_result",
     "get_run",
+    "give_way",
     "list_runs",
     "request_run",
     "retry_run",
@@ -137,6 +138,20 @@ async def cancel_run(db: TenantConnection, run_id: UUID, by: str, at: datetime) 
         raise StateError(f"run {run_id} is {run.state.value}", "only one that waits or is being computed can be cancelled")
     await note(db, by, "run cancelled", {"run_id": str(run_id)}, at)
     await _tell(db, run_id, RunState.CANCELLED)
+
+
+async def give_way(db: TenantConnection, run: Run, at: datetime) -> UUID | None:
+    """Cancel a run of the timetable for a newer one of its kind that waits already and will know more; returns that one, None where none waits.
+
+    So whoever falls behind catches up: what was due while it was busy is not computed for nobody.
+    """
+    newer = await db.one("overtaking_run", kind=run.kind.value, issue_time=run.issue_time) if run.cause is Cause.TIMETABLE else None
+    if newer is None:
+        return None
+    entry = _entry({"code": "overtaken", "message": f"not computed: run {newer['run_id']}, which is newer, waited already"}, at)
+    await db.one("cancel_run", run_id=run.run_id, at=at, entry=Jsonb(entry))
+    await _tell(db, run.run_id, RunState.CANCELLED)
+    return UUID(str(newer["run_id"]))
 
 
 async def retry_run(db: TenantConnection, run_id: UUID, by: str, at: datetime) -> None:

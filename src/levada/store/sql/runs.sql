@@ -53,6 +53,10 @@ UPDATE levada.run SET state = 'cancelled', finished_at = %(at)s, history = histo
 WHERE run_id = %(run_id)s AND state IN ('queued', 'running')
 RETURNING run_id;
 
+-- name: overtaking_run
+-- The newest run of a kind that waits and will know more than one issued at an instant.
+SELECT run_id FROM levada.run WHERE kind = %(kind)s AND state = 'queued' AND issue_time > %(issue_time)s ORDER BY issue_time DESC LIMIT 1;
+
 -- name: retry_run
 -- A run that has failed or was cancelled waits again; what became of it stays in its history.
 UPDATE levada.run SET state = 'queued', attempts = 0, error = NULL, started_at = NULL, finished_at = NULL, worker = NULL,
