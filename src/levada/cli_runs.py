@@ -120,13 +120,15 @@ def runs() -> None:
 
 @runs.command("start")
 @click.argument("tenant_id")
+@click.option("--kind", type=click.Choice(["plan", "train"]), default="plan", show_default=True, help="A plan, or a training of the demand models.")
 @run_async
-async def runs_start(tenant_id: str) -> None:
-    """Ask for a plan now.
+async def runs_start(tenant_id: str, kind: str) -> None:
+    """Ask for a plan, or a training, now.
 
     \b
     Example:
       levada runs start serra
+      levada runs start serra --kind train
     """
     from levada.domain.run import Cause, RunKind
     from levada.serve import opened
@@ -135,7 +137,7 @@ async def runs_start(tenant_id: str) -> None:
     settings = settings_now()
     now = settings.clock.now()
     async with opened(settings) as (_, database), database.tenant(tenant_id) as db:
-        made = await request_run(db, kind=RunKind.PLAN, cause=Cause.OPERATOR, issue_time=now, at=now, started_by="command line")
+        made = await request_run(db, kind=RunKind(kind), cause=Cause.OPERATOR, issue_time=now, at=now, started_by="command line")
     click.echo(f"{made.run_id} {'queued' if made.created else 'was already queued'}")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from tests.runs import tiny
 
 from levada.clock import Clock
-from levada.domain.run import Cause, Run
+from levada.domain.run import Cause, Run, RunKind
 from levada.runs.timetable import keep_timetable
 from levada.store.database import Database
 from levada.store.documents import put_document
@@ -104,5 +104,21 @@ def test_a_day_that_passes_in_seconds_has_all_its_runs(in_database: Any, tenant:
         made = await runs_of(database, tenant)
         assert len(made) == 5  # the one due at the start and four more
         assert len({r.issue_time.astimezone(UTC).replace(minute=0, second=0, microsecond=0) for r in made}) == 5
+
+    in_database(work)
+
+
+def test_plans_and_trainings_are_due_each_by_their_own_entries_and_plans_go_first(in_database: Any, tenant: str) -> None:
+    async def work(database: Database) -> None:
+        async with database.tenant(tenant) as db:
+            await put_document(db, "utility", tiny.document("utility"), "test", DAY_BEFORE)
+            entries = [{"kind": "train", "cron": "30 3 * * *"}, {"cron": "0 * * * *"}]
+            await put_document(db, "timetable", tiny.document("timetable", entries=entries), "test", DAY_BEFORE)
+        await keep_timetable(database, stopped(NOW), only_once=True)
+        await keep_timetable(database, stopped(NOW + timedelta(hours=1)), only_once=True)
+        assert sorted(run.kind for run in await runs_of(database, tenant)) == [RunKind.PLAN, RunKind.PLAN, RunKind.TRAIN]
+        async with database.tenant(tenant) as db, db.raw.cursor() as cursor:
+            await cursor.execute("SELECT DISTINCT lock, priority FROM queue.procrastinate_jobs ORDER BY priority DESC")
+            assert [tuple(row.values()) for row in await cursor.fetchall()] == [(f"{tenant}/run/plan", 0), (f"{tenant}/run/train", -10)]
 
     in_database(work)

@@ -14,6 +14,7 @@ from levada.store.audit_log import list_audit
 from levada.store.bundles import Dropped, drop_bundles, dropped_at, get_bundle, put_bundle
 from levada.store.content import put_content
 from levada.store.database import Database
+from levada.store.models import current_models, put_models
 from levada.store.networks import get_network, put_network
 from levada.store.runs import attach_bundle, create_run, finish_run, get_result, start_run
 
@@ -84,6 +85,23 @@ def test_an_old_input_stays_while_a_run_that_uses_it_is_open_or_new(in_database,
             await a_run(db, used_again, NOW - 50 * DAY)
             await a_run(db, used_again, NOW - DAY)
             assert (await drop(db)).bundles == 0
+
+    in_database(work)
+
+
+def test_old_models_of_demand_go_and_the_newest_training_s_stay_however_old(in_database, tenant) -> None:
+    async def work(database: Database) -> None:
+        async with database.tenant(tenant) as db:
+            for days, texts in ((90, {"a": "oldest", "b": "same"}), (60, {"a": "older", "b": "same"}), (50, {"a": "newest", "b": "same"})):
+                at = NOW - days * DAY
+                made = await create_run(db, kind=RunKind.TRAIN, cause=Cause.TIMETABLE, issue_time=at, due_at=at, created_at=at)
+                await put_models(db, made.run_id, at, texts)
+            dropped = await drop(db)
+            assert (dropped.bundles, dropped.contents) == (0, 2)
+            assert await current_models(db, NOW - 60 * DAY) is None
+            found = await current_models(db, NOW)
+            assert found is not None
+            assert found.texts == {"a": "newest", "b": "same"}
 
     in_database(work)
 

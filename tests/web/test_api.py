@@ -141,6 +141,13 @@ def test_a_run_that_waits_is_cancelled_and_tried_again_in_the_callers_name(clien
     assert client.post(f"{path}/cancel", headers=bearer(world.token)).status_code == 404, "another utility's"
 
 
+def test_a_training_is_asked_for_by_its_kind_and_another_kind_is_refused(client: TestClient[Any], world: World) -> None:
+    asked = client.post(f"/v1/tenants/{world.other}/runs", params={"kind": "train"}, headers=bearer(world.other_token))
+    assert asked.status_code == 202
+    assert client.get(asked.headers["location"], headers=bearer(world.other_token)).json()["kind"] == "train"
+    assert client.post(f"/v1/tenants/{world.other}/runs", params={"kind": "nap"}, headers=bearer(world.other_token)).status_code == 400
+
+
 def test_runs_say_what_they_took_and_go_back_page_by_page(client: TestClient[Any], world: World) -> None:
     runs = client.get(f"/v1/tenants/{world.own}/runs", headers=bearer(world.token)).json()["runs"]
     done = next(r for r in runs if r["state"] == "done")

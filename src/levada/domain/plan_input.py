@@ -15,10 +15,18 @@ from levada.domain.settings import Document, Operation, Tariff, Utility
 from levada.domain.tenant import TenantId
 from levada.domain.time import isoformat_z, parse_instant, require_utc
 
-__all__ = ["PlanInput"]
+__all__ = ["PlanInput", "StoredModels"]
 
 _KIND = "plan"
 _D = TypeVar("_D", bound=Document)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModels:
+    """A training's models: zone -> text; `trained_at` is the instant whose knowledge they were trained on."""
+
+    trained_at: datetime
+    texts: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +41,7 @@ class PlanInput:
     inp: bytes
     readings: Mapping[str, Readings]
     previous_plan: Plan | None = None
+    models: StoredModels | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "issue_time", require_utc(self.issue_time, "issue time"))
@@ -48,6 +57,9 @@ class PlanInput:
         }
         if self.previous_plan is not None:
             parts["previous_plan.json"] = canonical_json(self.previous_plan.model_dump(mode="json"))
+        if self.models is not None:
+            parts["models.json"] = canonical_json({"trained_at": isoformat_z(self.models.trained_at)})
+            parts |= {f"models/{zone}": text.encode() for zone, text in self.models.texts.items()}
         return Bundle(_KIND, parts)
 
     @classmethod
@@ -71,8 +83,16 @@ class PlanInput:
                 inp=bundle.parts["network.inp"],
                 readings={n.removeprefix("series/"): readings_from_bytes(c) for n, c in bundle.parts.items() if n.startswith("series/")},
                 previous_plan=None if previous is None else Plan.model_validate_json(previous),
+                models=_models(bundle.parts),
             )
         except KeyError as e:
             raise BundleError(bundle.bundle_id, f"lacks the part {e.args[0]!r}") from e
         except (ValueError, TypeError) as e:  # pydantic's ValidationError is a ValueError
             raise BundleError(bundle.bundle_id, f"has a part that does not hold under this version of Levada: {' '.join(str(e).split())[:500]}") from e
+
+
+def _models(parts: Mapping[str, bytes]) -> StoredModels | None:
+    if "models.json" not in parts:
+        return None
+    texts = {name.removeprefix("models/"): content.decode() for name, content in parts.items() if name.startswith("models/")}
+    return StoredModels(parse_instant(json.loads(parts["models.json"])["trained_at"]), texts)

@@ -13,7 +13,10 @@ __all__ = ["Accounting", "Cause", "Run", "RunKind", "RunState"]
 
 
 class RunKind(StrEnum):
+    """What a run makes: a plan, or the models that plans forecast demand with."""
+
     PLAN = "plan"
+    TRAIN = "train"
 
 
 class RunState(StrEnum):

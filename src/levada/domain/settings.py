@@ -132,7 +132,7 @@ class FileContracts(Document):
 class TimetableEntry(Document):
     """When a run is due, on the tenant's own clock: `cron` is minute hour day-of-month month day-of-week."""
 
-    kind: Literal["plan"] = "plan"
+    kind: Annotated[Literal["plan", "train"], Field(description="`plan` makes a plan; `train` trains the demand models that plans then forecast with")] = "plan"
     cron: str
 
     @field_validator("cron")

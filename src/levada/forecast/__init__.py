@@ -9,10 +9,10 @@ Pure: the same input gives the same bytes, and nothing after the issue time is r
 
 from levada.forecast.inputs import ForecastInput, Weather
 from levada.forecast.output import Change, Driver, Explanation, Forecast, LeftOut, Rung, SeriesForecast, SpecialDay
-from levada.forecast.report import forecast, train
+from levada.forecast.report import forecast, misfit, train
 from levada.forecast.trained import address
 
 __all__ = [
     "Change", "Driver", "Explanation", "Forecast", "ForecastInput", "LeftOut", "Rung", "SeriesForecast", "SpecialDay", "Weather",
-    "address", "forecast", "train",
+    "address", "forecast", "misfit", "train",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from levada.forecast.scenarios import draw_paths
 from levada.forecast.trained import Trained, train_pasts
 from levada.forecast.zone import forecast_zone
 
-__all__ = ["Progress", "forecast", "train"]
+__all__ = ["Progress", "forecast", "misfit", "train"]
 
 Progress = Callable[[int, int, str], None]
 """Is told: zones done, of how many, the last one's name."""
@@ -30,7 +30,7 @@ def forecast(inputs: ForecastInput, *, threads: int = 1, progress: Progress | No
     model that does not fit.
     """
     names = sorted(inputs.zones)
-    stored = {name: _stored(inputs, name) for name in inputs.models}
+    stored = {name: _stored(inputs, name, text) for name, text in inputs.models.items()}
     pasts = {name: read_past(inputs, name, _STORED_DAYS if name in stored else None) for name in names}
     trained = {name: model for name, model in stored.items() if pasts[name].enough_for_ensemble}
     trained |= _train(inputs, [pasts[name] for name in names if name not in stored], any_hour=False, threads=threads, progress=progress)
@@ -67,8 +67,17 @@ def _train(inputs: ForecastInput, pasts: list[Past], *, any_hour: bool, threads:
     return {past.zone: model for past, model in zip(ready, found, strict=True) if model is not None}
 
 
-def _stored(inputs: ForecastInput, zone: str) -> Trained:
-    found = Trained.from_text(inputs.models[zone], zone)
+def misfit(inputs: ForecastInput, zone: str, text: str) -> str | None:
+    """Why a zone's model cannot be used for this forecast (its format, step or horizon); None where it can."""
+    try:
+        _stored(inputs, zone, text)
+    except ProblemError as e:
+        return str(e)
+    return None
+
+
+def _stored(inputs: ForecastInput, zone: str, text: str) -> Trained:
+    found = Trained.from_text(text, zone)
     if found.step_s != inputs.step_s:
         raise ProblemError(f"models[{zone}]", f"is for steps of {found.step_s} s, {inputs.step_s} s are asked for; train it again")
     if found.past_errors.shape[1] * 3600 < inputs.count * inputs.step_s:

@@ -34,7 +34,7 @@ __all__ = ["ComputeChild", "ComputeFailed", "Computed"]
 
 log = get_logger("child")
 
-PIPELINE = "levada.runs.pipeline:compute"
+PIPELINE = "levada.runs.by_kind:compute"
 _WATCH_S = 0.25
 _ONE_THREAD = ("OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1")
 

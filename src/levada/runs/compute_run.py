@@ -1,7 +1,7 @@
 """One run from the queue to its stored result: freeze, compute, store. Harmless when it is done twice.
 
 Freezing is a transaction: the run's input is fixed by the first attempt, and later ones use the same. Storing is a transaction: the result,
-the plan, its indicators and the job that publishes it are there together or not at all, and only for the worker that finishes first.
+what follows from it (a plan, its indicators and the job that publishes it; a training's models) are there together or not at all, and only for the worker that finishes first.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from levada.domain.bundle import Bundle
 from levada.domain.errors import LevadaError
 from levada.domain.plan import PlanResult
 from levada.domain.run import Accounting, Run, RunKind, RunState
+from levada.domain.training import TrainResult
 from levada.runs.child import ComputeChild, Computed, ComputeFailed
-from levada.runs.freeze import freeze
+from levada.runs.freeze import freeze, freeze_training
 from levada.runs.limits import RunLimits
 from levada.runs.manifest import manifest
 from levada.store.bundles import get_bundle, put_bundle
 from levada.store.database import Database
 from levada.store.indicators import put_indicators
 from levada.store.jobs import TASK_PUBLISH, Priority, enqueue
+from levada.store.models import put_models
 from levada.store.plans import publish_plan
 from levada.store.runs import add_history, attach_bundle, fail_run, finish_run, get_run, give_way, start_run
 from levada.telemetry.log import get_logger
@@ -148,20 +150,37 @@ async def _frozen(database: Database, run: Run, at: datetime) -> Bundle:
     async with database.tenant(run.tenant_id) as db:
         if run.bundle_id is not None:
             return await get_bundle(db, run.bundle_id)
-        bundle = (await freeze(db, run.issue_time)).to_bundle()
+        freezing = freeze_training if run.kind is RunKind.TRAIN else freeze
+        bundle = (await freezing(db, run.issue_time)).to_bundle()
         await attach_bundle(db, run.run_id, await put_bundle(db, bundle, at))
         return bundle
 
 
 async def _store(database: Database, run: Run, computed: Computed, clock: Clock) -> bool:
-    result = PlanResult.model_validate_json(computed.result)
     waited = (run.started_at - run.created_at) if run.started_at else clock.now() - run.created_at
     accounting = Accounting(
         wall_s=computed.wall_s, cpu_s=computed.cpu_s, peak_memory_bytes=computed.peak_memory_bytes, queue_wait_s=max(0.0, clock.real_seconds(waited))
     )
-    at = clock.now()
+    storing = _store_training if run.kind is RunKind.TRAIN else _store_plan
+    return await storing(database, run, computed.result, accounting, clock.now())
+
+
+async def _store_training(database: Database, run: Run, computed: bytes, accounting: Accounting, at: datetime) -> bool:
+    result = TrainResult.model_validate_json(computed)
+    models = result.models()
     async with database.tenant(run.tenant_id) as db:
-        if not await finish_run(db, run.run_id, result=computed.result, accounting=accounting, manifest=manifest().as_document(), at=at):
+        if not await finish_run(db, run.run_id, result=result.report().to_bytes(), accounting=accounting, manifest=manifest().as_document(), at=at):
+            log.info("the run has ended elsewhere; this result is dropped")
+            return False
+        await put_models(db, run.run_id, run.issue_time, models)
+    log.info("models trained", zones=len(result.zones), models=len(models), wall_s=round(accounting.wall_s, 2), cpu_s=round(accounting.cpu_s, 2))
+    return True
+
+
+async def _store_plan(database: Database, run: Run, computed: bytes, accounting: Accounting, at: datetime) -> bool:
+    result = PlanResult.model_validate_json(computed)
+    async with database.tenant(run.tenant_id) as db:
+        if not await finish_run(db, run.run_id, result=computed, accounting=accounting, manifest=manifest().as_document(), at=at):
             log.info("the run has ended elsewhere; this result is dropped")
             return False
         plan_id = await publish_plan(db, run.run_id, result.plan, result.forecast, at)

@@ -1,12 +1,13 @@
-"""What was known at an instant, read once and frozen: the input of a planning run.
+"""What was known at an instant, read once and frozen: the input of a planning run, or of a training.
 
 | read | how far back |
 |---|---|
-| zone flows | 70 days: the forecast learns from them |
+| zone flows | 70 days: the forecast learns from them; 100 where there are trained models; two years for a training |
 | tank levels, pump states, speeds, counters of energy and hours run | 2 days |
 | power at meters whose peak is charged for | from the start of the billing period |
 | what is told ahead: published prices, forecasts of own power and of emissions | from 2 days back to the end of the horizon |
 | the current plan | for the ladder, where no new plan can be made |
+| the newest training's models | all: whether they can be used is the plan's to say |
 """
 
 from __future__ import annotations
@@ -24,14 +25,16 @@ from levada.domain.settings import Document, Operation, Tariff, Utility
 from levada.domain.signals import Reach, signals
 from levada.domain.tariff import billing_period_start
 from levada.domain.time import Window, from_np, to_np
-from levada.runs.steps import HISTORY_DAYS
+from levada.domain.training import TrainInput
+from levada.runs.steps import HISTORY_DAYS, MODEL_HISTORY_DAYS, TRAINING_DAYS, forecast_count
 from levada.store.database import TenantConnection
 from levada.store.documents import find_document
+from levada.store.models import current_models
 from levada.store.networks import get_network
 from levada.store.plans import current_plan
 from levada.store.series import list_series, readings_many
 
-__all__ = ["freeze", "require_fresh_levels"]
+__all__ = ["freeze", "freeze_training", "require_fresh_levels"]
 
 _STATE_DAYS = 2
 _D = TypeVar("_D", bound=Document)
@@ -60,7 +63,8 @@ async def freeze(db: TenantConnection, issue_time: datetime) -> PlanInput:
 
     known = {spec.series_id for spec in await list_series(db)}
     readings: dict[str, Readings] = {}
-    wanted = _windows(operation, tariff, utility, issue_time)
+    models = await current_models(db, issue_time)
+    wanted = _windows(operation, tariff, utility, issue_time, HISTORY_DAYS if models is None else MODEL_HISTORY_DAYS)
     for window in sorted(set(wanted.values()), key=lambda w: (w.start, w.end)):
         names = sorted(name for name, w in wanted.items() if w == window)
         found = await readings_many(db, [name for name in names if name in known], window, issue_time)
@@ -76,17 +80,36 @@ async def freeze(db: TenantConnection, issue_time: datetime) -> PlanInput:
         inp=inp,
         readings=readings,
         previous_plan=None if previous is None else previous.plan,
+        models=models,
     )
 
 
-def _windows(operation: Operation, tariff: Tariff, utility: Utility, issue_time: datetime) -> dict[str, Window]:
+async def freeze_training(db: TenantConnection, issue_time: datetime) -> TrainInput:
+    """Read all that a training at `issue_time` may use. Raises InputGap when a document is missing; a zone without readings is no error."""
+    utility, operation = await _document(db, "utility", Utility), await _document(db, "operation", Operation)
+    window = Window(issue_time - timedelta(days=TRAINING_DAYS), issue_time + timedelta(microseconds=1))
+    known = {spec.series_id for spec in await list_series(db)}
+    # Those without a meter are left to the plans: their demand comes of the network's tanks, and reading a network is not for this process.
+    flows = {name: area.flow_series for name, area in operation.zones.items() if area.flow_series is not None}
+    found = await readings_many(db, sorted(set(flows.values()) & known), window, issue_time)
+    return TrainInput(
+        tenant_id=db.tenant_id,
+        issue_time=issue_time,
+        utility=utility,
+        step_s=operation.step_minutes * 60,
+        count=forecast_count(operation),
+        zones={name: found.get(series, Readings.empty()) for name, series in flows.items()},
+    )
+
+
+def _windows(operation: Operation, tariff: Tariff, utility: Utility, issue_time: datetime, history_days: int = HISTORY_DAYS) -> dict[str, Window]:
     """Series -> the time over which it is read; of one that is named more than once all that is asked for."""
     windows: dict[str, Window] = {}
     for signal in signals(operation, tariff):
         # A reading for the issue time itself counts: the half-open window ends just after it.
         start, end = issue_time - timedelta(days=_STATE_DAYS), issue_time + timedelta(microseconds=1)
         if signal.reach is Reach.HISTORY:
-            start = issue_time - timedelta(days=HISTORY_DAYS)
+            start = issue_time - timedelta(days=history_days)
         elif signal.reach is Reach.BILLING:
             start = billing_period_start(issue_time, utility.time_zone, signal.billing_day)
         elif signal.reach is Reach.AHEAD:

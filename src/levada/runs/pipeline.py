@@ -31,14 +31,15 @@ from levada.domain.plan_input import PlanInput
 from levada.domain.pumping import PumpingProblem, Violation
 from levada.domain.series import Floats
 from levada.domain.time import Steps, Window, floor_to, from_np, isoformat_z
-from levada.forecast import Forecast, ForecastInput, forecast
+from levada.forecast import ForecastInput, forecast
 from levada.hydraulics.audit import audit
 from levada.hydraulics.inp import pattern_demands, read_network
 from levada.kpi import plan_indicators
 from levada.runs.demand import local_clock_s
 from levada.runs.ladder import Rung, best_rung
 from levada.runs.problem import StatedProblem, state_problem
-from levada.runs.steps import HISTORY_DAYS, forecast_count, plan_steps
+from levada.runs.steps import MODEL_HISTORY_DAYS, forecast_count, plan_steps
+from levada.runs.stored_models import used_models, with_models
 from levada.runs.zones import zone_demands
 from levada.schedule import SwitchReason, follow_rules
 
@@ -54,17 +55,17 @@ def compute(bundle: Bundle) -> bytes:
     inputs = PlanInput.of(bundle)
     network = read_network(inputs.inp, inputs.operation.network)
     steps = plan_steps(inputs.issue_time, inputs.operation)
-    holidays = holidays_in(inputs.utility, Window(inputs.issue_time - timedelta(days=HISTORY_DAYS), inputs.issue_time + timedelta(hours=inputs.operation.forecast_hours + 24)))
-    foreseen = _forecast(inputs, network, holidays, bundle.seed)
-    expected = foreseen.report()
-    stated = state_problem(inputs, network, steps, expected, holidays, paths=foreseen.scenarios_m3_per_s)
+    holidays = holidays_in(inputs.utility, Window(inputs.issue_time - timedelta(days=MODEL_HISTORY_DAYS), inputs.issue_time + timedelta(hours=inputs.operation.forecast_hours + 24)))
+    expected, paths, model_flags = _forecast(inputs, network, holidays, bundle.seed)
+    stated = state_problem(inputs, network, steps, expected, holidays, paths=paths)
     rung = best_rung(stated.problem, inputs.previous_plan, inputs.issue_time)
-    plan = _plan(inputs, stated, rung, expected)
+    plan = _plan(inputs, stated, rung, [*_forecast_flags(expected), *model_flags])
     result = PlanResult(plan=plan, forecast=expected, indicators=_indicators(inputs, rung))
     return canonical_json(result.model_dump(mode="json"))
 
 
-def _forecast(inputs: PlanInput, network: Network, holidays: Mapping[date, str], seed: int) -> Forecast:
+def _forecast(inputs: PlanInput, network: Network, holidays: Mapping[date, str], seed: int) -> tuple[ForecastReport, Floats, list[str]]:
+    """Demand ahead; its paths (paths, zones, steps); and what is to be said of stored models that were left out."""
     operation = inputs.operation
     step, count = timedelta(minutes=operation.step_minutes), forecast_count(operation)
     steps = Steps.even(floor_to(inputs.issue_time, step), step, count)
@@ -73,7 +74,7 @@ def _forecast(inputs: PlanInput, network: Network, holidays: Mapping[date, str],
     fallback = {
         name: np.maximum(by_pattern[:, [network.junction_index[j] for j in area.junctions]].sum(axis=1), 0.0) for name, area in operation.zones.items()
     }
-    return forecast(
+    asked, left_out = with_models(
         ForecastInput(
             issue_time=inputs.issue_time,
             step_s=int(step.total_seconds()),
@@ -85,11 +86,14 @@ def _forecast(inputs: PlanInput, network: Network, holidays: Mapping[date, str],
             fallback=fallback,
             scenarios=0 if operation.scenarios is None else operation.scenarios.count,
             seed=seed,
-        )
+        ),
+        inputs.models,
     )
+    found = forecast(asked)
+    return used_models(found.report(), asked, inputs.models), found.scenarios_m3_per_s, left_out
 
 
-def _plan(inputs: PlanInput, stated: StatedProblem, rung: Rung, expected: ForecastReport) -> Plan:
+def _plan(inputs: PlanInput, stated: StatedProblem, rung: Rung, forecast_flags: list[str]) -> Plan:
     problem, trajectory = rung.problem, rung.audit.trajectory
     steps, n = problem.steps, len(problem.steps)
     starts = rung.schedule.starts(problem.count_starts, problem.initial_on)
@@ -149,7 +153,7 @@ def _plan(inputs: PlanInput, stated: StatedProblem, rung: Rung, expected: Foreca
             violations=[_violation(v, problem) for v in trajectory.violations],
         ),
         reasons=[_reason(r, problem) for r in rung.reasons],
-        flags=[*stated.flags, *rung.flags, *_forecast_flags(expected)],
+        flags=[*stated.flags, *rung.flags, *forecast_flags],
     )
 
 

@@ -13,6 +13,8 @@ from uuid import UUID
 
 from levada.domain.bundle import Bundle, RecordedRun
 from levada.domain.errors import InputGap
+from levada.domain.run import RunKind
+from levada.domain.training import TrainResult
 from levada.runs.child import ComputeChild
 from levada.runs.limits import RunLimits
 from levada.runs.manifest import Manifest, manifest
@@ -100,7 +102,10 @@ async def replay(database: Database, tenant_id: str, run_id: UUID) -> ReplayRepo
         if run.bundle_id is None or run.result_sha256 is None:
             raise InputGap(f"run {run_id} is {run.state.value}: it has no result to compare with", "replay one that is done; `levada runs list` shows them")
         bundle, then = await get_bundle(db, run.bundle_id), await get_result(db, run_id)
-    return _compared(then, await _again(bundle), run.manifest)
+    now = await _again(bundle)
+    if run.kind is RunKind.TRAIN:
+        now = TrainResult.model_validate_json(now).report().to_bytes()  # as it was stored: models by their addresses
+    return _compared(then, now, run.manifest)
 
 
 async def _again(bundle: Bundle) -> bytes:

@@ -14,10 +14,16 @@ from levada.domain.errors import DocumentError
 from levada.domain.settings import Operation
 from levada.domain.time import Steps, floor_to
 
-__all__ = ["HISTORY_DAYS", "forecast_count", "plan_steps", "start_grid"]
+__all__ = ["HISTORY_DAYS", "MODEL_HISTORY_DAYS", "TRAINING_DAYS", "forecast_count", "plan_steps", "start_grid"]
 
 HISTORY_DAYS = 70
 """How much of the zones' past a forecast gets: ten weeks, so that each weekday and the week before are known several times."""
+
+MODEL_HISTORY_DAYS = 100
+"""The same where there are trained models: as far as what they are told of the past looks back."""
+
+TRAINING_DAYS = 730
+"""How much of the zones' past a training gets: two years, so that each season and each holiday was there twice where it has been measured."""
 
 _QUARTER_S = 900
 

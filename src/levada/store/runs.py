@@ -22,7 +22,7 @@ from levada.domain.time import isoformat_z
 from levada.store.audit_log import note
 from levada.store.content import get_content, plain_json, put_content
 from levada.store.database import TenantConnection
-from levada.store.jobs import TASK_RUN, enqueue
+from levada.store.jobs import TASK_RUN, Priority, enqueue
 
 __all__ = [
     "CreatedRun",
@@ -40,6 +40,9 @@ __all__ = [
     "retry_run",
     "start_run",
 ]
+
+
+_PRIORITY = {RunKind.PLAN: Priority.PLAN, RunKind.TRAIN: Priority.TRAINING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,10 @@ async def create_run(
 async def request_run(
     db: TenantConnection, *, kind: RunKind, cause: Cause, issue_time: datetime, due_at: datetime | None = None, at: datetime, started_by: str = ""
 ) -> CreatedRun:
-    """create_run, and the job that computes it, in this transaction. A tenant's runs of a kind are computed one at a time, in order."""
+    """create_run, and the job that computes it, in this transaction. A tenant's runs of a kind are computed one at a time, in order.
+
+    Plans that wait are given out before trainings.
+    """
     made = await create_run(db, kind=kind, cause=cause, issue_time=issue_time, due_at=due_at, created_at=at, started_by=started_by)
     if made.created:
         await _enqueue(db, made.run_id, kind)
@@ -84,7 +90,7 @@ async def request_run(
 
 
 async def _enqueue(db: TenantConnection, run_id: UUID, kind: RunKind) -> None:
-    await enqueue(db, TASK_RUN, {"run_id": str(run_id)}, lock=f"run/{kind.value}")
+    await enqueue(db, TASK_RUN, {"run_id": str(run_id)}, priority=_PRIORITY[kind], lock=f"run/{kind.value}")
 
 
 async def start_run(db: TenantConnection, run_id: UUID, worker: str, at: datetime) -> Run | None:

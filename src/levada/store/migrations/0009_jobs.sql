@@ -106,8 +106,10 @@ GRANT UPDATE (dropped_at) ON levada.bundle TO levada_app;  -- to clear it, when 
 GRANT SELECT, UPDATE (dropped_at) ON levada.bundle TO levada_registry;
 GRANT SELECT, DELETE ON levada.blob TO levada_registry;
 GRANT SELECT ON levada.network TO levada_registry;
+GRANT SELECT, DELETE ON levada.forecast_model TO levada_registry;
 CREATE POLICY registry_only ON levada.bundle TO levada_registry USING (true) WITH CHECK (true);
 CREATE POLICY registry_only ON levada.blob TO levada_registry USING (true) WITH CHECK (true);
+CREATE POLICY registry_only ON levada.forecast_model TO levada_registry USING (true) WITH CHECK (true);
 CREATE POLICY registry_only ON levada.network FOR SELECT TO levada_registry USING (true);
 
 -- What follows looks across tenants, as the registry.
@@ -139,7 +141,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = queue, pg_temp AS $$
 $$;
 
 -- Drop the bundles of a tenant that were made before an instant and that no run asked for since, or still open, uses; and whatever content of
--- theirs nothing else refers to. Storing content takes the same lock, shared: what it found to be there stays there.
+-- theirs nothing else refers to. Models of demand that were trained before it go too, save those of the newest training. Storing content takes the same lock, shared: what it found to be there stays there.
 CREATE FUNCTION registry.drop_bundles(tenant text, made_before timestamptz, at timestamptz) RETURNS TABLE (bundles bigint, contents bigint, bytes bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = levada, pg_temp AS $$
 DECLARE
@@ -155,6 +157,12 @@ BEGIN
         RETURNING b.parts
     )
     SELECT (SELECT count(*) FROM old), (SELECT array_agg(DISTINCT part.value) FROM old CROSS JOIN jsonb_each_text(old.parts) AS part) INTO bundles, held;
+    WITH old AS (
+        DELETE FROM forecast_model AS m
+        WHERE m.tenant_id = tenant AND m.trained_at < made_before AND m.trained_at < (SELECT max(n.trained_at) FROM forecast_model AS n WHERE n.tenant_id = tenant)
+        RETURNING m.sha256
+    )
+    SELECT coalesce(held, '{}') || coalesce(array_agg(DISTINCT old.sha256), '{}') INTO held FROM old;
     WITH kept AS MATERIALIZED (
         SELECT DISTINCT part.value AS sha256 FROM bundle AS b CROSS JOIN jsonb_each_text(b.parts) AS part WHERE b.tenant_id = tenant AND b.dropped_at IS NULL
     ), gone AS (
@@ -162,6 +170,7 @@ BEGIN
         WHERE x.tenant_id = tenant AND x.sha256 = ANY(held)
             AND NOT EXISTS (SELECT FROM kept WHERE kept.sha256 = x.sha256)
             AND NOT EXISTS (SELECT FROM run AS r WHERE r.tenant_id = tenant AND r.result_sha256 = x.sha256)
+            AND NOT EXISTS (SELECT FROM forecast_model AS m WHERE m.tenant_id = tenant AND m.sha256 = x.sha256)
             AND NOT EXISTS (SELECT FROM network AS n WHERE n.tenant_id = tenant AND n.sha256 = x.sha256)
             AND NOT EXISTS (SELECT FROM delivered_file AS f WHERE f.tenant_id = tenant AND f.original_sha256 = x.sha256)
         RETURNING length(x.content) AS bytes

@@ -17,7 +17,7 @@ from levada.web.access import needs, principal_of_request
 from levada.web.api.answers import Limit, Tenant, answers
 from levada.web.site import Site, ThisSite
 
-__all__ = ["ask_for_plan", "cancel_one_run", "list_all_runs", "retry_one_run", "show_run", "start_plan_run"]
+__all__ = ["ask_for_run", "cancel_one_run", "list_all_runs", "retry_one_run", "show_run", "start_a_run"]
 
 
 class AccountingDocument(BaseModel):
@@ -71,13 +71,13 @@ def _document(run: Run) -> RunDocument:
     return RunDocument(**plain, accounting=accounting, history=list(run.history))
 
 
-async def ask_for_plan(request: Request[Any, Any, Any], site: Site, tenant: str) -> CreatedRun:
-    """Ask for a plan from what is known now, in the name of the caller; noted in the audit log."""
+async def ask_for_run(request: Request[Any, Any, Any], site: Site, tenant: str, kind: RunKind = RunKind.PLAN) -> CreatedRun:
+    """Ask for a run from what is known now, in the name of the caller; noted in the audit log."""
     principal = principal_of_request(request)
     by, now = principal.name if principal else "", site.clock.now()
     async with site.database.tenant(tenant) as db:
-        made = await request_run(db, kind=RunKind.PLAN, cause=Cause.OPERATOR, issue_time=now, at=now, started_by=by)
-        await note(db, by, "run requested", {"run_id": str(made.run_id), "created": made.created}, now)
+        made = await request_run(db, kind=kind, cause=Cause.OPERATOR, issue_time=now, at=now, started_by=by)
+        await note(db, by, "run requested", {"run_id": str(made.run_id), "kind": kind.value, "created": made.created}, now)
     return made
 
 
@@ -122,11 +122,16 @@ async def retry_one_run(request: Request[Any, Any, Any], tenant: Tenant, run_id:
 
 
 @post(
-    "/tenants/{tenant:str}/runs", guards=[needs("runs:start")], responses=answers(401, 403, 404), tags=["runs"], summary="Plan now", status_code=202
+    "/tenants/{tenant:str}/runs", guards=[needs("runs:start")], responses=answers(401, 403, 404), tags=["runs"], summary="Plan or train now", status_code=202
 )
-async def start_plan_run(request: Request[Any, Any, Any], tenant: Tenant, site: ThisSite) -> Response[StartedRun]:
-    """Ask for a new plan from what is known now. Answers at once; look at the run (Location) for how it goes."""
-    made = await ask_for_plan(request, site, tenant)
+async def start_a_run(
+    request: Request[Any, Any, Any],
+    tenant: Tenant,
+    site: ThisSite,
+    kind: Annotated[RunKind, QueryParameter(description="`plan` for a new plan, `train` to train the demand models")] = RunKind.PLAN,
+) -> Response[StartedRun]:
+    """Ask for a new plan, or a training, from what is known now. Answers at once; look at the run (Location) for how it goes."""
+    made = await ask_for_run(request, site, tenant, kind)
     return Response(
         StartedRun(run_id=made.run_id, created=made.created), status_code=202, headers={"Location": f"/v1/tenants/{tenant}/runs/{made.run_id}"}
     )

@@ -23,7 +23,7 @@ from levada.store.plans import StoredPlan, current_plan, forecast_of, plans_cove
 from levada.store.runs import get_run, list_runs
 from levada.store.series import data_age, latest, list_series, readings_many
 from levada.web.access import needs, principal_of_request
-from levada.web.api.runs import ask_for_plan
+from levada.web.api.runs import ask_for_run
 from levada.web.events import event_stream
 from levada.web.page import display_of, page
 from levada.web.site import Site, ThisSite
@@ -143,7 +143,7 @@ async def board_events(tenant: FromPath[str], site: ThisSite) -> ServerSentEvent
 @post("/t/{tenant:str}/plan-now", guards=[needs("runs:start")], include_in_schema=False, status_code=200)
 async def plan_now(request: Request[Any, Any, Any], tenant: FromPath[str], site: ThisSite) -> Template | Redirect:
     """Asks for a plan and shows how it goes; without scripts, on the whole page."""
-    made = await ask_for_plan(request, site, tenant)
+    made = await ask_for_run(request, site, tenant)
     if not request.headers.get("hx-request"):
         return Redirect(f"/t/{tenant}", status_code=303)
     return await _run_state(request, site, tenant, made.run_id)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from levada.domain.plan import Certificate, ForecastReport, Ladder, Plan
-from levada.domain.run import Run
+from levada.domain.run import Run, RunKind
 from levada.domain.series import Readings
 from levada.domain.settings import Operation
 from levada.store.plans import StoredPlan
@@ -265,7 +265,8 @@ def board_view(data: BoardData, d: Display) -> BoardView:
     force = plan_in_force(data.recent, stored, data.now)
     ahead = switches(force.plan, data.now) if force and not force.expired(data.now) else []
     rows = [run_row(run, data.now, d) for run in data.runs]
-    failed = data.runs[0].error if data.runs and data.runs[0].error else None
+    # A training that failed is no missing plan, nor does one that went well make up for it.
+    failed = next((run.error for run in data.runs if run.kind is RunKind.PLAN), None)
     pumps_note = ""
     if force is not None and force.expired(data.now):
         pumps_note = d.t("pumps.expired")

@@ -271,6 +271,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "cause.new-data": ("new data", "dados novos", "datos nuevos"),
     "cause.operator": ("operator", "operador", "operador"),
     "kind.plan": ("plan", "plano", "plan"),
+    "kind.train": ("training", "treino", "entrenamiento"),
     "run.what": ("What it was", "O que foi", "Qué fue"),
     "run.spent": ("What it took", "O que consumiu", "Qué consumió"),
     "run.kind": ("Kind", "Tipo", "Tipo"),
