@@ -45,6 +45,9 @@ _PEAKS = (0.75, 0.5, 0.25, 0.0)
 _PRICES = (0.3, 3.0, 30.0)
 """Where a total is beyond its limit, it is priced so that the limit would cost so many times running everything throughout."""
 
+_FAR, _SMALL = 0.05, 3000
+"""Share of the cost that a bound is off; options of all levers times steps: programmes of more are slow where they begin far from a good schedule."""
+
 _VERIFICATIONS = 4
 """Rounds of checking the bound's models against simulated steps, and of widening what fails."""
 
@@ -155,10 +158,7 @@ class _Hunt:
             if self.teller.is_stopped:
                 break
             self._improve(c, work.rounds, self.left)
-        if work.programmes and not self.teller.is_stopped:
-            c = replan(self.runner, self._ranked()[0], levers_of(self.plant), self.price, programmes=work.programmes, budget=work.simulations, teller=self.teller)
-            c = tune_speeds(self.runner, c, self.price, budget=work.simulations // 4)
-            self.found[c.key] = c
+        self._plan_anew(others)
         # What the classes promise is looked at once more with the pumps that are to run: they are alike to a thousandth only.
         chosen = None
         for c in self._ranked()[: 1 + work.finalists]:
@@ -213,6 +213,24 @@ class _Hunt:
             if self.teller.is_stopped:
                 break
             self._begin(self._beam(max(self.work.beam // 2, 1), lean), most)
+
+    def _plan_anew(self, others: list[tuple[Ints, Floats]]) -> None:
+        """Programmes near the best; where that is far from the bound, and programmes are small, also near what else there was to begin from: it may
+        lie in a better valley."""
+        if not self.work.programmes:
+            return
+        levers = levers_of(self.plant)
+        starts = [best := self._ranked()[0]]
+        is_far = best.severity > 0 or self.relaxation.value is None or best.cost - self.relaxation.value > _FAR * abs(best.cost)
+        if is_far and self.plant.n * sum(len(lever.counts) for lever in levers) <= _SMALL:
+            trials = [self._mended((counts, speeds, self.runner.first_choices)) for counts, speeds in others]
+            starts += [c for c in self.runner.simulate_all(trials) if c is not None]
+        for start in starts:
+            if self.teller.is_stopped:
+                break
+            c = replan(self.runner, start, levers, self.price, programmes=self.work.programmes, budget=self.work.simulations, teller=self.teller)
+            c = tune_speeds(self.runner, c, self.price, budget=self.work.simulations // 4)
+            self.found[c.key] = c
 
     def _mended(self, trial: Trial) -> Trial:
         counts, speeds, choices = trial
