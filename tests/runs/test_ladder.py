@@ -10,7 +10,7 @@ from tests.runs import tiny
 
 from levada.domain.plan import ForecastReport, Ladder, Plan, PlanResult, ZoneForecast
 from levada.domain.plan_input import PlanInput
-from levada.domain.pumping import PumpingProblem
+from levada.domain.pumping import PumpingProblem, PumpSchedule
 from levada.hydraulics.inp import read_network
 from levada.runs import ladder
 from levada.runs.ladder import rest_of
@@ -37,7 +37,7 @@ def no_new_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scheduler finds nothing that keeps the limits: a real solution, said to be infeasible."""
     solve = ladder.solve
 
-    def fruitless(problem: PumpingProblem) -> Any:
+    def fruitless(problem: PumpingProblem, start: PumpSchedule | None) -> Any:
         return replace(solve(problem, work=QUICK), feasible=False)
 
     monkeypatch.setattr(ladder, "solve", fruitless)
@@ -122,3 +122,19 @@ def test_nothing_is_left_of_a_plan_of_other_pumps_or_another_day(previous: Plan)
     shift = timedelta(days=2)
     old = previous.model_copy(update={"step_starts": [at - shift for at in previous.step_starts]})
     assert rest_of(problem, old) is None
+
+
+def test_a_new_plan_begins_its_search_from_the_previous_one(previous: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    solve, starts = ladder.solve, []
+
+    def watched(problem: PumpingProblem, start: PumpSchedule | None) -> Any:
+        starts.append(start)
+        return solve(problem, work=QUICK, start=start)
+
+    monkeypatch.setattr(ladder, "solve", watched)
+    plan_of(later(previous))
+    plan_of(later(None))
+    first, second = starts
+    assert second is None
+    assert first is not None
+    assert first.on[:, 0].tolist() == [previous.pumps[0].on[i % 24] for i in range(2, 27)]

@@ -16,7 +16,7 @@ from tests.runs.whole import OPERATION, TARIFF
 from levada.domain.plan import Plan, ValvePlan
 from levada.domain.pumping_terms import ControllableValve
 from levada.domain.time import Steps
-from levada.runs.rest import first_steps, plan_over_steps
+from levada.runs.rest import carried_on, first_steps, plan_over_steps
 
 VALVES = (ControllableValve(link="P3", choices=("open", "closed")),)
 HOUR = timedelta(hours=1)
@@ -50,6 +50,23 @@ def test_a_plan_before_the_steps_or_after_them_covers_none(previous: Plan) -> No
 )
 def test_a_plan_of_other_valves_or_choices_says_nothing(previous: Plan, valves: Any) -> None:
     assert plan_over_steps(previous, NETWORK, valves, Steps.even(tiny.NOW, HOUR, 5)) is None
+
+
+def test_a_plan_is_carried_on_beyond_its_end_by_what_it_says_a_day_before(previous: Plan) -> None:
+    carried = carried_on(previous, NETWORK, VALVES, Steps.even(tiny.NOW + 21 * HOUR, HOUR, 30))
+    assert carried is not None
+    assert carried.on[:, 0].tolist() == [previous.pumps[0].on[(21 + i) % 24] for i in range(30)]
+    assert carried.valve_choice[:, 0].tolist() == [(21 + i) % 2 for i in range(30)]
+
+
+def test_a_plan_that_never_spoke_of_such_a_time_or_that_is_of_other_valves_is_not_carried_on(previous: Plan) -> None:
+    short = previous.model_copy(update={
+        "step_starts": previous.step_starts[:9], "step_seconds": previous.step_seconds[:9],
+        "pumps": [p.model_copy(update={"on": p.on[:9], "speed": p.speed[:9]}) for p in previous.pumps],
+        "valves": [v.model_copy(update={"choice": v.choice[:9]}) for v in previous.valves],
+    })  # fmt: skip
+    assert carried_on(short, NETWORK, VALVES, Steps.even(tiny.NOW + 2 * HOUR, HOUR, 24)) is None
+    assert carried_on(previous, NETWORK, (), Steps.even(tiny.NOW, HOUR, 24)) is None
 
 
 def test_a_problem_cut_short_keeps_all_that_is_stated_of_the_steps_that_are_left() -> None:

@@ -17,7 +17,7 @@ from datetime import datetime
 from levada.domain.plan import Certificate, Ladder, Plan
 from levada.domain.pumping import Audit, PumpingProblem, PumpSchedule, Violation
 from levada.hydraulics.audit import audit
-from levada.runs.rest import first_steps, plan_over_steps
+from levada.runs.rest import carried_on, first_steps, plan_over_steps
 from levada.schedule import SwitchReason, follow_rules, solve
 
 __all__ = ["Rung", "best_rung", "rest_of"]
@@ -41,7 +41,7 @@ class Rung:
 
 def best_rung(problem: PumpingProblem, previous: Plan | None, issue_time: datetime) -> Rung:
     """The highest rung of the ladder that can be had; never fails for what the network or the levels are like."""
-    rung, why = _new(problem)
+    rung, why = _new(problem, previous)
     if rung is not None:
         return rung
     rung, why_not_previous = _previous(problem, previous, issue_time)
@@ -50,8 +50,9 @@ def best_rung(problem: PumpingProblem, previous: Plan | None, issue_time: dateti
     return _rules(problem, f"{why}. {why_not_previous}.")
 
 
-def _new(problem: PumpingProblem) -> tuple[Rung | None, str]:
-    solution = solve(problem)
+def _new(problem: PumpingProblem, previous: Plan | None) -> tuple[Rung | None, str]:
+    start = None if previous is None else carried_on(previous, problem.network, problem.valves, problem.steps)
+    solution = solve(problem, start=start)
     if not solution.feasible:
         return None, f"no schedule keeps all limits: {_told(solution.relaxations) or 'none was found'}"
     verdict = audit(problem, solution.schedule)

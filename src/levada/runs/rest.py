@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from levada.domain.pumping import Bools, PumpingProblem, PumpSchedule
 from levada.domain.pumping_terms import ControllableValve, Scenarios
 from levada.domain.time import Steps
 
-__all__ = ["PlanOverSteps", "first_steps", "is_followed", "plan_over_steps"]
+__all__ = ["PlanOverSteps", "carried_on", "first_steps", "is_followed", "plan_over_steps"]
 
 _OVER_STEPS = (
     "demand_m3_per_s", "price_per_kwh", "available", "reserve_level_m", "ceiling_level_m", "co2_kg_per_kwh", "day", "forced_on", "previous_on",
@@ -52,6 +52,27 @@ def plan_over_steps(plan: Plan, network: Network, valves: Sequence[ControllableV
     speed = np.array([[pumps[p.name].speed[i] for p in network.pumps] for i in at], np.float64)
     choice = np.array([[v.choices.index(settings[v.link][i]) if inside else 0 for v in valves] for i, inside in zip(at, covered, strict=True)], np.int64)
     return PlanOverSteps(schedule=PumpSchedule(on=on, speed=np.where(on, speed, 0.0), valve_choice=choice.reshape(len(steps), len(valves))), is_covered=covered)
+
+
+def carried_on(plan: Plan, network: Network, valves: Sequence[ControllableValve], steps: Steps) -> PumpSchedule | None:
+    """A schedule over all the steps to begin a search from: what the plan says, and beyond its end what it says for whole days before.
+
+    None where `plan_over_steps` gives none, or the plan says nothing of some step nor of the same time on any day before.
+    """
+    given = plan_over_steps(plan, network, valves, steps)
+    day = timedelta(days=1)
+    shift, schedule = day, None if given is None else given.schedule
+    while given is not None and not given.is_covered.all() and shift <= steps.window.end - plan.starts_at:
+        earlier = plan_over_steps(plan, network, valves, Steps(steps.start - shift, steps.durations_s))
+        assert schedule is not None
+        assert earlier is not None
+        takes, told = (earlier.is_covered & ~given.is_covered)[:, None], earlier.schedule
+        schedule = PumpSchedule(
+            on=np.where(takes, told.on, schedule.on), speed=np.where(takes, told.speed, schedule.speed), valve_choice=np.where(takes, told.valve_choice, schedule.valve_choice)
+        )  # fmt: skip
+        given = PlanOverSteps(schedule=schedule, is_covered=given.is_covered | earlier.is_covered)
+        shift += day
+    return schedule if given is not None and given.is_covered.all() else None
 
 
 def first_steps(problem: PumpingProblem, count: int) -> PumpingProblem:

@@ -25,6 +25,9 @@ _MOST_PARTS = 2
 
 _SOURCE_SAMPLES = 200
 
+_FURTHEST = 1.0
+"""States further beyond empty or full than a whole tank are told as just that: surfaces know nothing there, and run away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
@@ -87,7 +90,7 @@ class Forecast:
             mean_w += watts / parts
             if self._sources is not None:
                 drawn += np.concatenate([np.ones((len(x), 1)), x, flow], axis=1) @ self._sources * h
-            x = x + dx
+            x = np.clip(x + dx, -_FURTHEST, 1.0 + _FURTHEST)
             x = np.where(problem.may_stand_full, np.minimum(x, 1.0), x)
             for kw, members in self._caps:
                 severity += self._weight["power"] * np.maximum(watts[:, members].sum(axis=1) / 1000.0 / max(kw, 1.0) - 1.0 - _FREE_POWER, 0.0)

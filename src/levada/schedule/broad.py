@@ -223,7 +223,7 @@ class _Hunt:
         starts = [best := self._ranked()[0]]
         is_far = best.severity > 0 or self.relaxation.value is None or best.cost - self.relaxation.value > _FAR * abs(best.cost)
         if is_far and self.plant.n * sum(len(lever.counts) for lever in levers) <= _SMALL:
-            trials = [self._mended((counts, speeds, self.runner.first_choices)) for counts, speeds in others]
+            trials = [self._mended((counts, speeds, self.runner.first_choices)) for counts, speeds in [*others, *self._of_relaxation()]]
             starts += [c for c in self.runner.simulate_all(trials) if c is not None]
         for start in starts:
             if self.teller.is_stopped:
@@ -231,6 +231,16 @@ class _Hunt:
             c = replan(self.runner, start, levers, self.price, programmes=self.work.programmes, budget=self.work.simulations, teller=self.teller)
             c = tune_speeds(self.runner, c, self.price, budget=self.work.simulations // 4)
             self.found[c.key] = c
+
+    def _of_relaxation(self) -> list[tuple[Ints, Floats]]:
+        """The schedule of what the relaxation uses most in each step."""
+        if not self.relaxation.weight:
+            return []
+        counts, speeds = np.zeros((self.plant.n, len(self.plant.classes)), np.int64), np.zeros((self.plant.n, len(self.plant.classes)))
+        for surface, weight in zip(self.forecast.surfaces, self.relaxation.weight, strict=True):
+            own, most = list(surface.component.classes), weight.argmax(axis=1)
+            counts[:, own], speeds[:, own] = surface.counts[most], surface.high[most]
+        return [(counts, np.where(counts > 0, speeds, 0.0))]
 
     def _mended(self, trial: Trial) -> Trial:
         counts, speeds, choices = trial

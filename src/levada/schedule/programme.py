@@ -35,6 +35,7 @@ _COLUMN_NODES, _NODES = 60_000, (10, 200)
 _WATCHED_M = 3.0
 """Pressures that may come nearer to their least than this are in the programme."""
 
+_NO_SHARE = 1e-12
 _ROOM_M = 0.05
 _POWER_ROOMS = 10.0
 _PER_METRE = 0.1
@@ -267,7 +268,7 @@ class _Programme:
         counts, speeds, choices = base.counts.copy(), base.speeds.copy(), base.choices.copy()
         for i, lever in enumerate(self.levers):
             for k, z in self.chosen[i].items():
-                o, share = self.near.options[i][k], np.maximum(value[z], 0.0)
+                o, share = self.near.options[i][k], np.maximum(value[z], _NO_SHARE)
                 kinds, which = np.unique(o.counts, axis=0, return_inverse=True)
                 chosen = int(np.bincount(which.reshape(-1), weights=share).argmax())
                 if lever.valve is not None:

@@ -181,7 +181,8 @@ def _order(t: Trajectory) -> tuple[int, float]:
 
 
 def _classes(plant: Plant, schedule: PumpSchedule) -> tuple[Ints, Floats]:
-    """Counts and speeds by class (n, classes) of a schedule of pumps."""
+    """Counts and speeds by class (n, classes) of a schedule of pumps, within what the problem allows."""
     counts = np.stack([schedule.on[:, list(c.pumps)].sum(axis=1) for c in plant.classes], axis=1).astype(np.int64)
-    speeds = np.stack([schedule.speed[:, list(c.pumps)].max(axis=1) for c in plant.classes], axis=1)
+    low, high = np.array([(c.bins[0][0], c.bins[-1][1]) for c in plant.classes]).T
+    speeds = np.clip(np.stack([schedule.speed[:, list(c.pumps)].max(axis=1) for c in plant.classes], axis=1), low, high)
     return np.minimum(counts, plant.available), np.where(np.minimum(counts, plant.available) > 0, speeds, 0.0)
