@@ -21,6 +21,7 @@ from levada.store.series import (
     ensure_series,
     latest,
     list_series,
+    oldest,
     readings_known_at,
     readings_many,
 )
@@ -195,5 +196,16 @@ def test_series_keep_their_readings_when_they_are_described_anew(in_database, te
             await ensure_series(db, [again, spec("c.x")])
             assert await list_series(db) == [spec("a.x"), again, spec("c.x")]
             assert (await readings_known_at(db, "b.x", DAY, T0)).values.tolist() == [1.0]
+
+    in_database(work)
+
+
+def test_the_oldest_instant_of_each_series_is_told_and_those_without_a_value_are_left_out(in_database, tenant) -> None:
+    async def work(database: Database) -> None:
+        async with database.tenant(tenant) as db:
+            await ensure_series(db, [spec(name) for name in NAMES])
+            await add_readings(db, [delivery(NAMES[0], {3: 1.0, 7: 2.0})], T0)
+            await add_readings(db, [delivery(NAMES[0], {1: 1.0})], T0 + STEP)
+            assert await oldest(db, [*NAMES, "no.such.series"]) == {NAMES[0]: T0 + STEP}
 
     in_database(work)

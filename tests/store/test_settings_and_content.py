@@ -1,7 +1,7 @@
 """Documents, networks, bundles and the audit log: versioned, content-addressed, never changed."""
 
 import asyncio
-from datetime import time
+from datetime import time, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +14,14 @@ from levada.domain.settings import Tariff, TariffPeriod, TimeOfUseTariff, Timeta
 from levada.store.audit_log import AuditEntry, list_audit, note
 from levada.store.bundles import get_bundle, put_bundle
 from levada.store.database import Database
-from levada.store.documents import document_versions, find_document, get_document, get_document_version, put_document
+from levada.store.documents import (
+    document_at,
+    document_versions,
+    find_document,
+    get_document,
+    get_document_version,
+    put_document,
+)
 from levada.store.networks import get_network, list_networks, put_network
 
 
@@ -33,6 +40,18 @@ def test_a_document_gets_a_new_version_only_when_it_changes(in_database, tenant)
             assert [v.version for v in await document_versions(db, "utility")] == [3, 2, 1]
             with pytest.raises(NotFound):
                 await get_document_version(db, "utility", 4)
+
+    in_database(work)
+
+
+def test_a_document_is_told_as_it_was_at_an_instant_and_before_all_versions_as_the_first(in_database, tenant) -> None:
+    async def work(database: Database) -> None:
+        async with database.tenant(tenant) as db:
+            assert await document_at(db, "utility", NOW) is None
+            for hour, name in ((0, "first"), (2, "second"), (4, "third")):
+                await put_document(db, "utility", Utility(name=name), "ana", NOW + timedelta(hours=hour))
+            found = [await document_at(db, "utility", NOW + timedelta(hours=hour)) for hour in (-1, 0, 1, 2, 5)]
+            assert [d.name for d in found if isinstance(d, Utility)] == ["first", "first", "first", "second", "third"]
 
     in_database(work)
 

@@ -68,8 +68,10 @@ class ComputeFailed(LevadaError):
 class ComputeChild:
     """One child process. Not to be shared by tasks that run at the same time."""
 
-    def __init__(self, function: str = PIPELINE) -> None:
+    def __init__(self, function: str = PIPELINE, python: str | None = None) -> None:
+        """`python`: that of another installation, whose version then computes; it sees nothing of this one's search path."""
         self._function = function
+        self._python, self._options = (sys.executable, []) if python is None else (python, ["-u", "PYTHONPATH"])
         self._process: asyncio.subprocess.Process | None = None
 
     async def compute(self, bundle: Bundle, limits: RunLimits, memory_bytes: int | None = None) -> Computed:
@@ -115,7 +117,7 @@ class ComputeChild:
             return self._process
         # Numeric libraries read how many threads they may have when they are loaded: it must be there before. `env` becomes the child.
         self._process = await asyncio.create_subprocess_exec(
-            "env", *_ONE_THREAD, sys.executable, "-m", __name__, self._function, str(os.getpid()), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            "env", *self._options, *_ONE_THREAD, self._python, "-m", "levada.runs.child", self._function, str(os.getpid()), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )  # fmt: skip
         return self._process
 

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -28,23 +29,47 @@ from levada.domain.time import Window, from_np, to_np
 from levada.domain.training import TrainInput
 from levada.runs.steps import HISTORY_DAYS, MODEL_HISTORY_DAYS, TRAINING_DAYS, forecast_count
 from levada.store.database import TenantConnection
-from levada.store.documents import find_document
+from levada.store.documents import document_at, find_document
 from levada.store.models import current_models
 from levada.store.networks import get_network
 from levada.store.plans import current_plan
 from levada.store.series import list_series, readings_many
 
-__all__ = ["freeze", "freeze_training", "require_fresh_levels"]
+__all__ = ["Stated", "freeze", "freeze_training", "known_readings", "require_fresh_levels", "stated_at"]
 
 _STATE_DAYS = 2
 _D = TypeVar("_D", bound=Document)
 
 
-async def _document(db: TenantConnection, kind: str, model: type[_D]) -> _D:
-    document = await find_document(db, kind)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """What a utility has stated of itself: its documents, and its network as INP."""
+
+    utility: Utility
+    tariff: Tariff
+    operation: Operation
+    inp: bytes
+
+
+async def _document(db: TenantConnection, kind: str, model: type[_D], at: datetime | None = None) -> _D:
+    document = await find_document(db, kind) if at is None else await document_at(db, kind, at)
     if not isinstance(document, model):
         raise InputGap(f"there is no {kind} document", f"put {kind}.json into the tenant's folder and call `levada tenant apply FOLDER`")
     return document
+
+
+async def stated_at(db: TenantConnection, at: datetime | None = None) -> Stated:
+    """The current documents and network, or those that were current at an instant (the first ones, before there were any).
+
+    Raises InputGap where one is missing, DocumentError where one does not hold under this code.
+    """
+    utility, tariff = await _document(db, "utility", Utility, at), await _document(db, "tariff", Tariff, at)
+    operation = await _document(db, "operation", Operation, at)
+    try:
+        inp = await get_network(db, operation.network)
+    except NotFound:
+        raise InputGap(f"the network {operation.network[:12]}... named by the operation document is not here", "put its INP file into the tenant's folder and call `levada tenant apply FOLDER`") from None
+    return Stated(utility=utility, tariff=tariff, operation=operation, inp=inp)
 
 
 async def freeze(db: TenantConnection, issue_time: datetime) -> PlanInput:
@@ -53,35 +78,33 @@ async def freeze(db: TenantConnection, issue_time: datetime) -> PlanInput:
     Raises InputGap, saying what to do, when a document, the network, or a tank's level that is recent enough is missing;
     DocumentError when a document does not hold under this code.
     """
-    utility = await _document(db, "utility", Utility)
-    tariff = await _document(db, "tariff", Tariff)
-    operation = await _document(db, "operation", Operation)
-    try:
-        inp = await get_network(db, operation.network)
-    except NotFound:
-        raise InputGap(f"the network {operation.network[:12]}... named by the operation document is not here", "put its INP file into the tenant's folder and call `levada tenant apply FOLDER`") from None
-
-    known = {spec.series_id for spec in await list_series(db)}
-    readings: dict[str, Readings] = {}
-    models = await current_models(db, issue_time)
-    wanted = _windows(operation, tariff, utility, issue_time, HISTORY_DAYS if models is None else MODEL_HISTORY_DAYS)
-    for window in sorted(set(wanted.values()), key=lambda w: (w.start, w.end)):
-        names = sorted(name for name, w in wanted.items() if w == window)
-        found = await readings_many(db, [name for name in names if name in known], window, issue_time)
-        readings |= {name: found.get(name, Readings.empty()) for name in names}
-    require_fresh_levels(operation, readings, issue_time)
+    stated, models = await stated_at(db), await current_models(db, issue_time)
+    readings = await known_readings(db, stated, issue_time, HISTORY_DAYS if models is None else MODEL_HISTORY_DAYS, known_at=issue_time)
+    require_fresh_levels(stated.operation, readings, issue_time)
     previous = await current_plan(db, issue_time)
     return PlanInput(
         tenant_id=db.tenant_id,
         issue_time=issue_time,
-        utility=utility,
-        tariff=tariff,
-        operation=operation,
-        inp=inp,
+        utility=stated.utility,
+        tariff=stated.tariff,
+        operation=stated.operation,
+        inp=stated.inp,
         readings=readings,
         previous_plan=None if previous is None else previous.plan,
         models=models,
     )
+
+
+async def known_readings(db: TenantConnection, stated: Stated, issue_time: datetime, history_days: int, *, known_at: datetime) -> dict[str, Readings]:
+    """What a plan at `issue_time` reads of all series that the documents name, of it what had reached us by `known_at`; empty where there is nothing."""
+    known = {spec.series_id for spec in await list_series(db)}
+    readings: dict[str, Readings] = {}
+    wanted = _windows(stated.operation, stated.tariff, stated.utility, issue_time, history_days)
+    for window in sorted(set(wanted.values()), key=lambda w: (w.start, w.end)):
+        names = sorted(name for name, w in wanted.items() if w == window)
+        found = await readings_many(db, [name for name in names if name in known], window, known_at)
+        readings |= {name: found.get(name, Readings.empty()) for name in names}
+    return readings
 
 
 async def freeze_training(db: TenantConnection, issue_time: datetime) -> TrainInput:

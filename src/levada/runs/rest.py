@@ -12,9 +12,9 @@ from levada.domain.network import Network
 from levada.domain.plan import Ladder, Plan
 from levada.domain.pumping import Bools, PumpingProblem, PumpSchedule
 from levada.domain.pumping_terms import ControllableValve, Scenarios
-from levada.domain.time import Steps
+from levada.domain.time import Steps, from_np
 
-__all__ = ["PlanOverSteps", "carried_on", "first_steps", "is_followed", "plan_over_steps"]
+__all__ = ["PlanOverSteps", "between_steps", "carried_on", "first_steps", "is_followed", "plan_over_steps"]
 
 _OVER_STEPS = (
     "demand_m3_per_s", "price_per_kwh", "available", "reserve_level_m", "ceiling_level_m", "co2_kg_per_kwh", "day", "forced_on", "previous_on",
@@ -77,23 +77,29 @@ def carried_on(plan: Plan, network: Network, valves: Sequence[ControllableValve]
 
 def first_steps(problem: PumpingProblem, count: int) -> PumpingProblem:
     """The same problem over its first `count` steps only."""
-    if count == len(problem.steps):
+    return between_steps(problem, 0, count)
+
+
+def between_steps(problem: PumpingProblem, first: int, end: int) -> PumpingProblem:
+    """The same problem over the steps [first, end) only. How it begins is still told of the first step of all: levels, what runs, starts made."""
+    if (first, end) == (0, len(problem.steps)):
         return problem
+    part = slice(first, end)
     meters = tuple(
         replace(
             meter,
-            own_power_kw=None if meter.own_power_kw is None else meter.own_power_kw[:count],
-            export_price_per_kwh=None if meter.export_price_per_kwh is None else meter.export_price_per_kwh[:count],
+            own_power_kw=None if meter.own_power_kw is None else meter.own_power_kw[part],
+            export_price_per_kwh=None if meter.export_price_per_kwh is None else meter.export_price_per_kwh[part],
         )
         for meter in problem.meters
     )
-    sources = tuple(replace(source, cost_per_m3=None if source.cost_per_m3 is None else source.cost_per_m3[:count]) for source in problem.sources)
+    sources = tuple(replace(source, cost_per_m3=None if source.cost_per_m3 is None else source.cost_per_m3[part]) for source in problem.sources)
     scenarios = problem.scenarios
     return replace(
         problem,
-        steps=Steps(problem.steps.start, problem.steps.durations_s[:count]),
+        steps=Steps(from_np(problem.steps.times[first]), problem.steps.durations_s[part]),
         meters=meters,
         sources=sources,
-        scenarios=None if scenarios is None else Scenarios(demand_m3_per_s=scenarios.demand_m3_per_s[:, :count], share=scenarios.share),
-        **{name: getattr(problem, name)[:count] for name in _OVER_STEPS if getattr(problem, name) is not None},
+        scenarios=None if scenarios is None else Scenarios(demand_m3_per_s=scenarios.demand_m3_per_s[:, part], share=scenarios.share),
+        **{name: getattr(problem, name)[part] for name in _OVER_STEPS if getattr(problem, name) is not None},
     )

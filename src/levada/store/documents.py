@@ -12,7 +12,7 @@ from levada.domain.errors import NotFound
 from levada.domain.settings import Document, read_document
 from levada.store.database import TenantConnection
 
-__all__ = ["DocumentVersion", "document_versions", "find_document", "get_document", "get_document_version", "put_document"]
+__all__ = ["DocumentVersion", "document_at", "document_versions", "find_document", "get_document", "get_document_version", "put_document"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,12 @@ async def put_document(db: TenantConnection, kind: str, document: Document, by: 
 async def find_document(db: TenantConnection, kind: str) -> Document | None:
     """The current version, or None. Raises DocumentError when it no longer holds under this code."""
     row = await db.one("current_document", kind=kind)
+    return None if row is None else read_document(kind, json.loads(row["body"]))
+
+
+async def document_at(db: TenantConnection, kind: str, at: datetime) -> Document | None:
+    """The version that was current at an instant, or the first one where none was there yet; None where there is none at all."""
+    row = await db.one("document_at", kind=kind, at=at)
     return None if row is None else read_document(kind, json.loads(row["body"]))
 
 

@@ -23,7 +23,7 @@ from levada.domain.units import Quantity
 from levada.store.database import TenantConnection
 from levada.store.queries import query
 
-__all__ = ["Added", "Delivery", "LatestReading", "add_readings", "data_age", "ensure_series", "latest", "list_series", "readings_known_at", "readings_many"]
+__all__ = ["Added", "Delivery", "LatestReading", "add_readings", "data_age", "ensure_series", "latest", "list_series", "oldest", "readings_known_at", "readings_many"]
 
 _POSTGRES_EPOCH = np.datetime64("2000-01-01", "us")
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -207,6 +207,11 @@ async def latest(db: TenantConnection, known_at: datetime) -> dict[str, LatestRe
         row["series_id"]: LatestReading(row["time"], row["available_at"], row["value"], Quality(row["quality"]))
         for row in await db.fetch("latest_readings", known_at=require_utc(known_at, "known_at"))
     }
+
+
+async def oldest(db: TenantConnection, series_ids: Iterable[str]) -> dict[str, datetime]:
+    """The first instant that each of these series has a value for; those without any are left out."""
+    return {row["series_id"]: row["time"] for row in await db.fetch("oldest_readings", series_ids=sorted(set(series_ids)))}
 
 
 async def data_age(db: TenantConnection, known_at: datetime, now: datetime) -> timedelta | None:

@@ -10,6 +10,11 @@ SELECT version, body::text AS body, body_sha256 FROM levada.document WHERE kind 
 -- One version.
 SELECT body::text AS body FROM levada.document WHERE kind = %(kind)s AND version = %(version)s;
 
+-- name: document_at
+-- The version that was current then; the first one, where none was there yet.
+SELECT body::text AS body FROM levada.document WHERE kind = %(kind)s
+ORDER BY (created_at <= %(at)s) DESC, CASE WHEN created_at <= %(at)s THEN version ELSE -version END DESC LIMIT 1;
+
 -- name: document_versions
 -- All versions without their content.
 SELECT version, created_at, created_by FROM levada.document WHERE kind = %(kind)s ORDER BY version DESC;

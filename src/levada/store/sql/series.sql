@@ -85,3 +85,12 @@ CROSS JOIN LATERAL (
     ORDER BY r.time DESC LIMIT 1
 ) AS n
 WHERE s.quantity <> 'price';
+
+-- name: oldest_readings
+-- For each of these series the first instant that it has a value for.
+SELECT s.series_id, n.time
+FROM levada.series AS s
+CROSS JOIN LATERAL (
+    SELECT r.time FROM levada.reading AS r WHERE r.tenant_id = s.tenant_id AND r.series_no = s.series_no ORDER BY r.time LIMIT 1
+) AS n
+WHERE s.series_id = ANY(%(series_ids)s);
