@@ -14,7 +14,16 @@ from pathlib import Path
 
 import click
 
-from levada import __version__, cli_backtest, cli_forecast, cli_jobs, cli_retention, cli_runs, cli_schedule
+from levada import (
+    __version__,
+    cli_backtest,
+    cli_forecast,
+    cli_jobs,
+    cli_releases,
+    cli_retention,
+    cli_runs,
+    cli_schedule,
+)
 from levada.cli_installation import print_json, run_async, settings_now
 from levada.domain.errors import LevadaError
 from levada.telemetry.log import configure_logs
@@ -367,7 +376,7 @@ def demo_customer(tenant_id: str) -> None:
     asyncio.run(run_demo_customer(tenant_id, os.environ))
 
 
-for command in (cli_schedule.schedule, cli_schedule.audit, cli_schedule.explain, cli_forecast.forecast, cli_runs.run, cli_runs.replay, cli_runs.runs, cli_jobs.jobs, cli_retention.retention, cli_backtest.backtest, cli_backtest.gate):
+for command in (cli_schedule.schedule, cli_schedule.audit, cli_schedule.explain, cli_forecast.forecast, cli_runs.run, cli_runs.replay, cli_runs.runs, cli_jobs.jobs, cli_retention.retention, cli_backtest.backtest, cli_backtest.gate, cli_releases.release, cli_releases.usage):
     cli.add_command(command)
 
 

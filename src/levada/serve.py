@@ -14,6 +14,8 @@ one of each (and as many workers as asked for) as child processes, restarts what
 | LEVADA_RUN_TIMEOUT_S, LEVADA_RUN_CPU_S | time and processor time of a run | 900, 900 |
 | the four, followed by _ and a kind such as LEVADA_RUN_MEMORY_MB_PLAN | the same, for runs of that kind | as above |
 | LEVADA_BACKGROUND_JOBS | training and backtest jobs of one tenant that run at a time, over all workers | 16 |
+| LEVADA_CANDIDATES | other installed versions whose runs a worker does as well: their virtual environments, separated by `:` | none |
+| LEVADA_ONLY_OWN_VERSION | `1` for a worker of a candidate's own installation: it leaves runs that no version is named for to others | 0 |
 | LEVADA_BUNDLE_DAYS | how long `levada retention` keeps the inputs of runs | 400 |
 | LEVADA_CLOCK | a clock that runs faster, for demonstrations | real time |
 | LEVADA_LOG | `text` or `json` | text |
@@ -70,6 +72,8 @@ class Settings:
     workers: int
     run_limits: Mapping[RunKind, RunLimits]
     background_jobs: int
+    candidates: tuple[Path, ...]
+    only_own_version: bool
     bundle_days: int
     clock: Clock
     log_form: Literal["json", "text"]
@@ -114,6 +118,8 @@ class Settings:
             workers=number("LEVADA_WORKERS", 1, 0, 64),
             run_limits={kind: run_limits(kind) for kind in RunKind},
             background_jobs=number("LEVADA_BACKGROUND_JOBS", BACKGROUND_JOBS, 1, 100_000),
+            candidates=tuple(Path(p) for p in env.get("LEVADA_CANDIDATES", "").split(os.pathsep) if p),
+            only_own_version=env.get("LEVADA_ONLY_OWN_VERSION", "0") == "1",
             bundle_days=number("LEVADA_BUNDLE_DAYS", 400, 1, 36_500),
             clock=Clock.from_setting(env.get("LEVADA_CLOCK")),
             log_form=cast(Literal["json", "text"], form),
@@ -221,13 +227,16 @@ async def _timetable(settings: Settings) -> None:
 
 async def _worker(settings: Settings, *, drain: bool = False) -> Counts:
     from levada.publish.sftp_outbox import handle_publish
+    from levada.runs.contender import contender_at
     from levada.runs.worker import work
     from levada.store.jobs import TASK_PUBLISH
 
+    candidates = [await contender_at(path) for path in settings.candidates]
     async with opened(settings) as (installation, database):
         return await work(
-            database, installation.worker_url, settings.clock, drain=drain, handlers={TASK_PUBLISH: handle_publish}, limits=settings.run_limits, background=settings.background_jobs
-        )
+            database, installation.worker_url, settings.clock, drain=drain, handlers={TASK_PUBLISH: handle_publish}, limits=settings.run_limits, background=settings.background_jobs,
+            candidates=candidates, only_own=settings.only_own_version,
+        )  # fmt: skip
 
 
 async def drain(settings: Settings) -> Counts | None:

@@ -6,7 +6,6 @@ import asyncio
 import csv
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,8 +17,8 @@ import numpy as np
 import pytest
 from tests.conftest import Installation
 from tests.runs import tiny
+from tests.runs.versions import another_version
 
-import levada
 from levada.domain.errors import SetupError
 from levada.runs.backtest import Asked, TriedDay, backtest, days_known
 from levada.runs.backtest_report import as_csv, as_document, as_text, water_value_per_m3
@@ -28,7 +27,6 @@ from levada.runs.day_kind import DayKind
 from levada.runs.gate import GateLimits, judge
 from levada.store.database import Database
 
-SOURCES = Path(levada.__file__).parents[1]
 SUNDAY = date(2026, 5, 31)
 TWICE_A_DAY: dict[str, dict[str, Any]] = {"timetable": {"entries": [{"kind": "plan", "cron": "0 2,14 * * *"}], "plan_on_new_data": False}, "operation": {"plan_valid_hours": 13}}
 
@@ -70,15 +68,7 @@ def another_installation(tmp_path_factory: pytest.TempPathFactory) -> Callable[[
     """Makes a second version: a copy of the sources with one line changed, and a Python that has it."""
 
     def make(file: str, line: str, changed: str) -> Path:
-        top = tmp_path_factory.mktemp("version")
-        shutil.copytree(SOURCES / "levada", top / "levada", ignore=shutil.ignore_patterns("__pycache__"))
-        text = (top / "levada" / file).read_text()
-        assert text.count(line) == 1
-        (top / "levada" / file).write_text(text.replace(line, changed))
-        python = top / "python"
-        python.write_text(f'#!/bin/sh\nPYTHONPATH={top} exec {sys.executable} "$@"\n')
-        python.chmod(0o755)
-        return python
+        return another_version(tmp_path_factory.mktemp("version"), file, line, changed)
 
     return make
 

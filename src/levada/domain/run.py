@@ -40,16 +40,20 @@ class Cause(StrEnum):
     TIMETABLE = "timetable"
     NEW_DATA = "new-data"
     OPERATOR = "operator"
+    SHADOW = "shadow"
+    """To hold one version against another: it computes another run's input, and what comes of it is never published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accounting:
-    """What a run took: seconds of wall clock and of processor, peak memory of the computing process."""
+    """What a run took: seconds of wall clock and of processor, peak memory of the computing process, bytes of its input and result."""
 
     wall_s: float
     cpu_s: float
     peak_memory_bytes: int
     queue_wait_s: float
+    bytes_read: int = 0
+    bytes_written: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,5 +77,8 @@ class Run:
     manifest: dict[str, object] | None = None
     """With what it was computed: versions of code and libraries, kind of machine."""
     started_by: str = ""
+    version: str | None = None
+    """The version that is to compute it, or has; None: whichever takes it."""
+    shadow_of: UUID | None = None
     history: tuple[dict[str, object], ...] = ()
     """What became of earlier attempts, who cancelled it or had it tried again: entries as errors are (code, message, ...), each with `at`; the oldest first."""

@@ -41,12 +41,13 @@ _ONE_THREAD = ("OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Computed:
-    """A result, and what it took: seconds of wall clock and processor, peak resident memory of the child during this run."""
+    """A result, and what it took: seconds of wall clock and processor, peak resident memory of the child during this run, bytes of the input as a file."""
 
     result: bytes
     wall_s: float
     cpu_s: float
     peak_memory_bytes: int
+    bundle_bytes: int = 0
 
 
 class ComputeFailed(LevadaError):
@@ -81,12 +82,13 @@ class ComputeChild:
         would go on for nobody.
         """
         process = await self._started()
-        answer = asyncio.ensure_future(self._ask(process, bundle.to_file()))
+        request = bundle.to_file()
+        answer = asyncio.ensure_future(self._ask(process, request))
         try:
             problem = await self._watch(process, answer, limits, memory_bytes or limits.memory_bytes)
             if problem is None:
                 head, result = await answer
-                return _computed(head, result)
+                return _computed(head, result, len(request))
             await self.close()
             raise ComputeFailed(problem, permanent=problem["code"] == "run-cpu")
         except (EOFError, OSError) as e:
@@ -157,11 +159,11 @@ class ComputeChild:
                 return {"code": "run-memory", "message": text, "limit_bytes": memory_bytes, "used_bytes": used}
 
 
-def _computed(head: bytes, result: bytes) -> Computed:
+def _computed(head: bytes, result: bytes, bundle_bytes: int) -> Computed:
     told = json.loads(head)
     if told["error"] is not None:
         raise ComputeFailed(told["error"], permanent=True)
-    return Computed(result=result, wall_s=told["wall_s"], cpu_s=told["cpu_s"], peak_memory_bytes=told["peak_memory_bytes"])
+    return Computed(result=result, wall_s=told["wall_s"], cpu_s=told["cpu_s"], peak_memory_bytes=told["peak_memory_bytes"], bundle_bytes=bundle_bytes)
 
 
 def _death(code: int | None) -> dict[str, object]:

@@ -20,12 +20,13 @@ from levada.clock import Clock
 from levada.domain.bundle import Bundle
 from levada.domain.errors import LevadaError
 from levada.domain.plan import PlanResult
-from levada.domain.run import Accounting, Run, RunKind, RunState
+from levada.domain.run import Accounting, Cause, Run, RunKind, RunState
 from levada.domain.training import TrainResult
 from levada.runs.child import ComputeChild, Computed, ComputeFailed
+from levada.runs.contender import Contender, this_version
 from levada.runs.freeze import freeze, freeze_training
 from levada.runs.limits import RunLimits
-from levada.runs.manifest import manifest
+from levada.runs.shadowing import after_plan, after_shadow, given_to_stable
 from levada.store.bundles import get_bundle, put_bundle
 from levada.store.database import Database
 from levada.store.indicators import put_indicators
@@ -60,9 +61,10 @@ class TryAgain(Exception):
 
 
 async def compute_run(
-    database: Database, tenant_id: str, run_id: UUID, *, worker: str, clock: Clock, child: ComputeChild, limits: Mapping[RunKind, RunLimits]
+    database: Database, tenant_id: str, run_id: UUID, *, worker: str, clock: Clock, child: ComputeChild, limits: Mapping[RunKind, RunLimits], version: Contender | None = None
 ) -> RunState | None:
-    """Do a run, or note why it cannot be done; returns as what it ended here. A kind that `limits` does not name has the usual ones.
+    """Do a run, or note why it cannot be done; returns as what it ended here. A kind that `limits` does not name has the usual ones. `version`: what `child`
+    computes with, where that is not this one. QUEUED where a candidate could not and stable will.
 
     None where it had ended before, or ended elsewhere meanwhile: it was cancelled, or another worker was faster. Raises TryAgain when a later
     attempt may do it, NotFound for an unknown run.
@@ -78,6 +80,7 @@ async def compute_run(
         log.info("run had ended before")
         return None
     log.info("run started", kind=run.kind.value, cause=run.cause.value, attempt=run.attempts)
+    by = version or this_version()
     allowed = limits.get(run.kind, RunLimits())
     memory_bytes = allowed.larger_memory_bytes if _was_too_large(run) else allowed.memory_bytes
     try:
@@ -92,7 +95,7 @@ async def compute_run(
             log.info("the run has ended elsewhere; computing it was stopped")
             return None
         with span("run.store"):
-            return RunState.DONE if await _store(database, run, computed, clock) else None
+            return RunState.DONE if await _store(database, run, computed, by, clock) else None
     except DATABASE_TROUBLE:
         raise
     except ComputeFailed as e:
@@ -102,11 +105,14 @@ async def compute_run(
     except Exception as e:  # whatever it is, the run must not stay `running` for ever
         log.exception("defect")
         failed = ComputeFailed({"code": "defect", "message": f"a defect in the program: {type(e).__name__}: {e}"}, permanent=False)
+    async with database.tenant(tenant_id) as db:
+        if await given_to_stable(db, run, by.name, failed.document, clock.now()):
+            return RunState.QUEUED
     if (in_s := _again_in_s(run, failed, allowed, memory_bytes)) is not None:
         async with database.tenant(tenant_id) as db:
             await add_history(db, run_id, {**failed.document, "attempt": run.attempts}, clock.now())
         raise TryAgain(str(failed), in_s)
-    await _fail(database, run, {**failed.document, "attempts": run.attempts}, clock)
+    await _fail(database, run, {**failed.document, "attempts": run.attempts}, by.name, clock)
     return RunState.FAILED
 
 
@@ -156,20 +162,30 @@ async def _frozen(database: Database, run: Run, at: datetime) -> Bundle:
         return bundle
 
 
-async def _store(database: Database, run: Run, computed: Computed, clock: Clock) -> bool:
+async def _store(database: Database, run: Run, computed: Computed, by: Contender, clock: Clock) -> bool:
     waited = (run.started_at - run.created_at) if run.started_at else clock.now() - run.created_at
     accounting = Accounting(
-        wall_s=computed.wall_s, cpu_s=computed.cpu_s, peak_memory_bytes=computed.peak_memory_bytes, queue_wait_s=max(0.0, clock.real_seconds(waited))
-    )
-    storing = _store_training if run.kind is RunKind.TRAIN else _store_plan
-    return await storing(database, run, computed.result, accounting, clock.now())
+        wall_s=computed.wall_s, cpu_s=computed.cpu_s, peak_memory_bytes=computed.peak_memory_bytes, queue_wait_s=max(0.0, clock.real_seconds(waited)),
+        bytes_read=computed.bundle_bytes, bytes_written=len(computed.result),
+    )  # fmt: skip
+    storing = _store_training if run.kind is RunKind.TRAIN else _store_shadow if run.cause is Cause.SHADOW else _store_plan
+    return await storing(database, run, computed.result, accounting, by, clock.now())
 
 
-async def _store_training(database: Database, run: Run, computed: bytes, accounting: Accounting, at: datetime) -> bool:
+async def _store_shadow(database: Database, run: Run, computed: bytes, accounting: Accounting, by: Contender, at: datetime) -> bool:
+    result = PlanResult.model_validate_json(computed)
+    async with database.tenant(run.tenant_id) as db:
+        if not await finish_run(db, run.run_id, result=computed, accounting=accounting, manifest=by.made_with, version=by.name, at=at):
+            return False
+        await after_shadow(db, run, by.name, result, accounting, None, at)
+    return True
+
+
+async def _store_training(database: Database, run: Run, computed: bytes, accounting: Accounting, by: Contender, at: datetime) -> bool:
     result = TrainResult.model_validate_json(computed)
     models = result.models()
     async with database.tenant(run.tenant_id) as db:
-        if not await finish_run(db, run.run_id, result=result.report().to_bytes(), accounting=accounting, manifest=manifest().as_document(), at=at):
+        if not await finish_run(db, run.run_id, result=result.report().to_bytes(), accounting=accounting, manifest=by.made_with, version=by.name, at=at):
             log.info("the run has ended elsewhere; this result is dropped")
             return False
         await put_models(db, run.run_id, run.issue_time, models)
@@ -177,10 +193,10 @@ async def _store_training(database: Database, run: Run, computed: bytes, account
     return True
 
 
-async def _store_plan(database: Database, run: Run, computed: bytes, accounting: Accounting, at: datetime) -> bool:
+async def _store_plan(database: Database, run: Run, computed: bytes, accounting: Accounting, by: Contender, at: datetime) -> bool:
     result = PlanResult.model_validate_json(computed)
     async with database.tenant(run.tenant_id) as db:
-        if not await finish_run(db, run.run_id, result=computed, accounting=accounting, manifest=manifest().as_document(), at=at):
+        if not await finish_run(db, run.run_id, result=computed, accounting=accounting, manifest=by.made_with, version=by.name, at=at):
             log.info("the run has ended elsewhere; this result is dropped")
             return False
         plan_id = await publish_plan(db, run.run_id, result.plan, result.forecast, at)
@@ -188,6 +204,7 @@ async def _store_plan(database: Database, run: Run, computed: bytes, accounting:
         # Ahead of other work: a plan that nobody has seen is of no use.
         # One at a time for a tenant: the newer plan must be the one that stays as plan_current.csv.
         await enqueue(db, TASK_PUBLISH, {"plan_id": str(plan_id)}, priority=Priority.SHORT, lock="publish")
+        await after_plan(db, run, by.name, at)
     plan = result.plan
     log.info(
         "plan made",
@@ -200,12 +217,13 @@ async def _store_plan(database: Database, run: Run, computed: bytes, accounting:
         cpu_s=round(accounting.cpu_s, 2),
         peak_mb=round(accounting.peak_memory_bytes / 1e6),
         queue_wait_s=round(accounting.queue_wait_s, 2),
-        sources=manifest().sources_sha256[:12],
+        version=by.name,
     )
     return True
 
 
-async def _fail(database: Database, run: Run, error: dict[str, object], clock: Clock) -> None:
+async def _fail(database: Database, run: Run, error: dict[str, object], version: str, clock: Clock) -> None:
     log.warning("run failed", code=error.get("code"), problem=error.get("message"), attempts=run.attempts)
     async with database.tenant(run.tenant_id) as db:
-        await fail_run(db, run.run_id, error, None, clock.now())
+        if await fail_run(db, run.run_id, error, None, clock.now()) and run.cause is Cause.SHADOW:
+            await after_shadow(db, run, version, None, None, str(error.get("message", error.get("code"))), clock.now())

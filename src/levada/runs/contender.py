@@ -6,8 +6,10 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from levada.domain.errors import SetupError
 from levada.runs.child import ComputeChild
@@ -15,16 +17,17 @@ from levada.runs.manifest import manifest
 
 __all__ = ["Contender", "contender_at", "this_version"]
 
-_ASK = "import json; from levada.runs.manifest import manifest; m = manifest(); print(json.dumps([m.levada, m.sources_sha256]))"
+_ASK = "import json; from levada.runs.manifest import manifest; print(json.dumps(manifest().as_document()))"
 _REMEDY = "give the virtual environment in which the version is installed, or its Python"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """`name`: its version and the first of its sources' SHA-256. `python`: None for the version that runs."""
+    """`name`: its version and the first of its sources' SHA-256. `python`: None for the version that runs. `made_with`: what its results are computed with."""
 
     name: str
     python: str | None
+    made_with: Mapping[str, Any]
 
     def child(self) -> ComputeChild:
         """A process that computes with it."""
@@ -32,7 +35,7 @@ class Contender:
 
 
 def this_version() -> Contender:
-    return Contender(name=_name(manifest().levada, manifest().sources_sha256), python=None)
+    return Contender(name=_name(manifest().as_document()), python=None, made_with=manifest().as_document())
 
 
 async def contender_at(where: Path) -> Contender:
@@ -48,10 +51,10 @@ async def contender_at(where: Path) -> Contender:
     if process.returncode != 0:
         said = err.decode(errors="replace").strip().splitlines()[-1:] or ["nothing"]
         raise SetupError(f"{where}: no version of Levada: asked for its version, {python} said: {said[0]}", _REMEDY)
-    levada, sources = json.loads(out)
-    same = sources == manifest().sources_sha256 and str(python.absolute()) == sys.executable
-    return this_version() if same else Contender(name=_name(levada, sources), python=str(python.absolute()))
+    made_with = json.loads(out)
+    same = made_with["sources_sha256"] == manifest().sources_sha256 and str(python.absolute()) == sys.executable
+    return this_version() if same else Contender(name=_name(made_with), python=str(python.absolute()), made_with=made_with)
 
 
-def _name(version: str, sources_sha256: str) -> str:
-    return f"{version}+{sources_sha256[:8]}"
+def _name(made_with: Mapping[str, Any]) -> str:
+    return f"{made_with['levada']}+{made_with['sources_sha256'][:8]}"

@@ -36,7 +36,7 @@ async def plan_on_new_data(database: Database, tenant_id: str, now: datetime) ->
         if current is not None and current.plan.issue_time > since:
             return
         for run in await list_runs(db, _LOOK_BACK):
-            if run.kind is RunKind.PLAN and run.state in (RunState.QUEUED, RunState.RUNNING) and run.issue_time > since:
+            if run.kind is RunKind.PLAN and run.cause is not Cause.SHADOW and run.state in (RunState.QUEUED, RunState.RUNNING) and run.issue_time > since:
                 return
         made = await request_run(db, kind=RunKind.PLAN, cause=Cause.NEW_DATA, issue_time=now, at=now)
     log.info("new data: a plan is asked for", run=str(made.run_id), created=made.created)

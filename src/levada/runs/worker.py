@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -28,6 +28,7 @@ from levada.domain.errors import LevadaError, NotFound, SetupError
 from levada.domain.run import RunKind, RunState
 from levada.runs.child import PIPELINE, ComputeChild
 from levada.runs.compute_run import DATABASE_TROUBLE, TryAgain, compute_run
+from levada.runs.contender import Contender, this_version
 from levada.runs.limits import RunLimits
 from levada.runs.new_data import plan_on_new_data
 from levada.store.database import Database
@@ -40,7 +41,9 @@ from levada.store.jobs import (
     forget_finished,
     make_queue,
     release_stalled,
+    task_of,
 )
+from levada.store.releases import announce_versions
 from levada.telemetry.log import bound, get_logger
 from levada.telemetry.trace import continued
 
@@ -97,12 +100,16 @@ class _Again(BaseRetryStrategy):
             return RetryDecision(retry_in={"seconds": round(exception.in_s)})
         if isinstance(exception, _TROUBLE):
             return RetryDecision(retry_in={"seconds": 2})
-        if isinstance(exception, LevadaError) or job.task_name == TASK_RUN or job.attempts + 1 >= MAX_HANDLER_ATTEMPTS:
+        if isinstance(exception, LevadaError) or _is_run(job) or job.attempts + 1 >= MAX_HANDLER_ATTEMPTS:
             return None
         return RetryDecision(retry_in={"seconds": 2 ** (job.attempts + 1)})
 
 
 _AGAIN = _Again()
+
+
+def _is_run(job: Job) -> bool:
+    return job.task_name.partition("@")[0] == TASK_RUN
 
 
 class _Lost(LevadaError):
@@ -145,11 +152,12 @@ class _Children:
 
 class _Worker:
     def __init__(
-        self, database: Database, make: Callable[[Callable[[], None]], procrastinate.App], clock: Clock, handlers: Mapping[str, Handler], name: str, children: _Children, concurrency: int,
-        limits: Mapping[RunKind, RunLimits],
+        self, database: Database, make: Callable[[Callable[[], None]], procrastinate.App], clock: Clock, handlers: Mapping[str, Handler], name: str, children: Mapping[str, tuple[Contender, _Children]], concurrency: int,
+        limits: Mapping[RunKind, RunLimits], *, only_own: bool,
     ) -> None:  # fmt: skip
+        """`children` by the version that they compute with, this one's first; `only_own`: runs that no version is named for are left to others."""
         self._database, self._make, self._clock, self._name = database, make, clock, name
-        self._children, self._concurrency, self._limits = children, concurrency, limits
+        self._children, self._concurrency, self._limits, self._only_own = children, concurrency, limits, only_own
         self._handlers = {**handlers, TASK_NEW_DATA: self._new_data}
         self._done = self._failed = 0
         self._drained = asyncio.Event()
@@ -161,9 +169,12 @@ class _Worker:
     async def _run(self, context: JobContext, /, *, tenant_id: str, run_id: str, trace: dict[str, str]) -> None:
         async with self._counted(context) as outcome:
             with bound(tenant=tenant_id, run=run_id), continued(trace, "run", tenant=tenant_id, run=run_id):
-                async with self._children.one() as child:
+                version, children = self._children[context.job.task_name.partition("@")[2] or next(iter(self._children))]
+                async with children.one() as child:
                     try:
-                        ended = await compute_run(self._database, tenant_id, UUID(run_id), worker=self._name, clock=self._clock, child=child, limits=self._limits)
+                        ended = await compute_run(
+                            self._database, tenant_id, UUID(run_id), worker=self._name, clock=self._clock, child=child, limits=self._limits, version=version
+                        )
                     except NotFound as e:
                         log.warning("the run is no longer there", problem=str(e))
                         return
@@ -228,7 +239,8 @@ class _Worker:
 
     def _queue(self) -> procrastinate.App:
         queue = self._make(self._drained.set)
-        queue.task(name=TASK_RUN, pass_context=True, retry=_AGAIN)(self._run)
+        for task in [*(() if self._only_own else (TASK_RUN,)), *(task_of(version) for version in self._children)]:
+            queue.task(name=task, pass_context=True, retry=_AGAIN)(self._run)
         for task in self._handlers:
             queue.task(name=task, pass_context=True, retry=_AGAIN)(self._handle)
         return queue
@@ -251,6 +263,7 @@ class _Worker:
         """
         async with self._queue().open_async() as queue:
             await release_stalled(queue, STALLED_S)
+            await announce_versions(queue, list(self._children))
             serving, drained = asyncio.ensure_future(self._serve(queue, poll_s=_DRAIN_POLL_S)), asyncio.ensure_future(self._drained.wait())
             try:
                 await asyncio.wait((serving, drained), return_when=asyncio.FIRST_COMPLETED)
@@ -292,8 +305,9 @@ class _Worker:
         loop = asyncio.get_running_loop()
         cleaned = -3600.0
         while True:
-            await asyncio.sleep(SWEEP_S)
             try:
+                await announce_versions(queue, list(self._children))
+                await asyncio.sleep(SWEEP_S)
                 await release_stalled(queue, STALLED_S)
                 for job_id in [job_id for job_id, at in self._ended.items() if loop.time() - at > SWEEP_S]:
                     if await queue.job_manager.get_job_status_async(job_id) is Status.DOING:
@@ -308,7 +322,8 @@ class _Worker:
                 # After an outage all heartbeats look old, also those of workers that live: let them be heard again first.
                 log.warning("sweep put off", problem=_said(e))
                 await asyncio.sleep(2 * HEARTBEAT_S + SWEEP_S)
-            await self._children.end_rested()
+            for _, children in self._children.values():
+                await children.end_rested()
 
 
 async def work(
@@ -324,22 +339,28 @@ async def work(
     limits: Mapping[RunKind, RunLimits] = MappingProxyType({}),
     background: int = BACKGROUND_JOBS,
     function: str = PIPELINE,
+    candidates: Sequence[Contender] = (),
+    only_own: bool = False,
 ) -> Counts:
     """Do jobs until cancelled; with `drain`, those that are due. Returns what became of them.
 
     Runs and new data are handled here, other tasks by `handlers`. When cancelled, what has begun is finished or, after `GRACE_S`, put back
     into the queue. `concurrency` jobs are done at a time, so up to so many runs are computed side by side, each in a child process
     with the `limits` of its kind. Of a tenant's background jobs at most `background` run at a time, over all workers. `function` is what the
-    child computes runs with.
+    child computes runs with. `candidates`: other versions, whose runs it does as well; with `only_own` it leaves runs that no version is named for to others.
     """
-    children = _Children(concurrency, lambda: ComputeChild(function))
+    own = this_version()
+    children = {own.name: (own, _Children(concurrency, lambda: ComputeChild(function)))}
+    children |= {other.name: (other, _Children(concurrency, other.child)) for other in candidates if other.name not in children}
     worker = _Worker(
-        database, lambda on_drained: make_queue(worker_url, background=background, on_drained=on_drained if drain else None), clock, handlers, name or f"{socket.gethostname()}-{os.getpid()}", children, concurrency, limits
-    )
+        database, lambda on_drained: make_queue(worker_url, background=background, on_drained=on_drained if drain else None), clock, handlers, name or f"{socket.gethostname()}-{os.getpid()}", children, concurrency, limits,
+        only_own=only_own,
+    )  # fmt: skip
     try:
         if drain:
             return await worker.drain()
         await worker.forever(on_ready)
         return worker.counts
     finally:
-        await children.close()
+        for _, each in children.values():
+            await each.close()

@@ -38,19 +38,26 @@ __all__ = [
     "queue_depth",
     "queue_rows",
     "release_stalled",
+    "task_of",
     "workers",
 ]
 
 log = get_logger("queue")
 
 TASK_RUN = "run"
-"""Compute a run: tenant_id, run_id, trace."""
+"""Compute a run: tenant_id, run_id, trace. Where a version is to compute it, the task is `task_of` that."""
 TASK_NEW_DATA = "new-data"
 """Readings have arrived: tenant_id, trace."""
 TASK_PUBLISH = "publish"
 """Put a plan out to the tenant's channels: tenant_id, plan_id, trace."""
 
 _QUEUE = "levada"
+
+
+def task_of(version: str | None) -> str:
+    """The task of a run that a version is to compute; None: whichever takes it."""
+    return TASK_RUN if version is None else f"{TASK_RUN}@{version}"
+
 
 STALLED_S = 10.0
 """A worker not heard of for so long is taken for dead and its jobs are given out again."""

@@ -22,7 +22,7 @@ from levada.domain.time import isoformat_z
 from levada.store.audit_log import note
 from levada.store.content import get_content, plain_json, put_content
 from levada.store.database import TenantConnection
-from levada.store.jobs import TASK_RUN, Priority, enqueue
+from levada.store.jobs import Priority, enqueue, task_of
 
 __all__ = [
     "CreatedRun",
@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 
+_ACCOUNTED = ("wall_s", "cpu_s", "peak_memory_bytes", "queue_wait_s", "bytes_read", "bytes_written")
 _PRIORITY = {RunKind.PLAN: Priority.PLAN, RunKind.TRAIN: Priority.TRAINING}
 
 
@@ -63,7 +64,7 @@ async def create_run(
     """
     if (cause is Cause.TIMETABLE) != (due_at is not None):
         raise ValueError("due_at belongs to the timetable's runs")
-    values = {"kind": kind.value, "cause": cause.value, "issue_time": issue_time, "due_at": due_at, "created_at": created_at, "started_by": started_by}
+    values = {"kind": kind.value, "cause": cause.value, "issue_time": issue_time, "due_at": due_at, "created_at": created_at, "started_by": started_by, "version": await _version(db, kind)}
     if cause is Cause.TIMETABLE:
         row = await db.one("create_due_run", **values) or await db.one("run_due_at", kind=kind.value, due_at=due_at)
     else:
@@ -85,12 +86,20 @@ async def request_run(
     """
     made = await create_run(db, kind=kind, cause=cause, issue_time=issue_time, due_at=due_at, created_at=at, started_by=started_by)
     if made.created:
-        await _enqueue(db, made.run_id, kind)
+        await _enqueue(db, made.run_id, kind, await _version(db, kind))
     return made
 
 
-async def _enqueue(db: TenantConnection, run_id: UUID, kind: RunKind) -> None:
-    await enqueue(db, TASK_RUN, {"run_id": str(run_id)}, priority=_PRIORITY[kind], lock=f"run/{kind.value}")
+async def _version(db: TenantConnection, kind: RunKind) -> str | None:
+    """Which version computes the next run: trainings stay with stable, for both versions forecast from them."""
+    row = await db.one("release")
+    if row is None:
+        return None
+    return str(row["candidate"] if row["mode"] == "canary" and kind is RunKind.PLAN else row["stable"])
+
+
+async def _enqueue(db: TenantConnection, run_id: UUID, kind: RunKind, version: str | None) -> None:
+    await enqueue(db, task_of(version), {"run_id": str(run_id)}, priority=_PRIORITY[kind], lock=f"run/{kind.value}")
 
 
 async def start_run(db: TenantConnection, run_id: UUID, worker: str, at: datetime) -> Run | None:
@@ -108,13 +117,14 @@ async def attach_bundle(db: TenantConnection, run_id: UUID, bundle_id: str) -> N
     await db.execute("attach_bundle", run_id=run_id, bundle_id=bundle_id)
 
 
-async def finish_run(db: TenantConnection, run_id: UUID, *, result: bytes, accounting: Accounting, manifest: Mapping[str, Any], at: datetime) -> bool:
-    """Store the result and with what it was computed. False, and nothing changed, when the run had ended before: the caller then leaves out what follows from it."""
+async def finish_run(db: TenantConnection, run_id: UUID, *, result: bytes, accounting: Accounting, manifest: Mapping[str, Any], at: datetime, version: str | None = None) -> bool:
+    """Store the result and with what it was computed, `version` if that has a name. False, and nothing changed, when the run had ended before: the caller then leaves out what follows from it."""
     # The row is locked first: a second worker that finishes now waits here, then finds the run done.
     if await db.one("lock_open_run", run_id=run_id) is None:
         return False
     (sha256,) = await put_content(db, [result])
-    await db.execute("finish_run", run_id=run_id, result_sha256=sha256, manifest=Jsonb(dict(manifest)), at=at, **_accounting_values(accounting))
+    await db.execute("finish_run", run_id=run_id, result_sha256=sha256, manifest=Jsonb(dict(manifest)), at=at, version=version, **_accounting_values(accounting))
+    await db.execute("add_usage", run_id=run_id)
     await _tell(db, run_id, RunState.DONE)
     return True
 
@@ -124,6 +134,7 @@ async def fail_run(db: TenantConnection, run_id: UUID, error: Mapping[str, Any],
     if await db.one("lock_open_run", run_id=run_id) is None:
         return False
     await db.execute("fail_run", run_id=run_id, error=Jsonb(plain_json(error)), at=at, **_accounting_values(accounting))
+    await db.execute("add_usage", run_id=run_id)
     await _tell(db, run_id, RunState.FAILED)
     return True
 
@@ -172,7 +183,10 @@ async def retry_run(db: TenantConnection, run_id: UUID, by: str, at: datetime) -
     if row is None:
         run = await get_run(db, run_id)
         raise StateError(f"run {run_id} is {run.state.value}", "only one that failed or was cancelled can be tried again")
-    await _enqueue(db, run_id, RunKind(row["kind"]))
+    if row["shadow_of"] is not None:
+        await enqueue(db, task_of(row["version"]), {"run_id": str(run_id)}, priority=Priority.BACKTEST, lock="run/shadow")
+    else:
+        await _enqueue(db, run_id, RunKind(row["kind"]), row["version"])
     await _tell(db, run_id, RunState.QUEUED)
 
 
@@ -207,14 +221,14 @@ def _entry(entry: Mapping[str, Any], at: datetime) -> Any:
 
 def _accounting_values(accounting: Accounting | None) -> dict[str, Any]:
     if accounting is None:
-        return {"wall_s": None, "cpu_s": None, "peak_memory_bytes": None, "queue_wait_s": None}
-    return {"wall_s": accounting.wall_s, "cpu_s": accounting.cpu_s, "peak_memory_bytes": accounting.peak_memory_bytes, "queue_wait_s": accounting.queue_wait_s}
+        return dict.fromkeys(_ACCOUNTED)
+    return {name: getattr(accounting, name) for name in _ACCOUNTED}
 
 
 def _run(row: DictRow, tenant_id: str) -> Run:
     accounting = None
     if row["wall_s"] is not None:
-        accounting = Accounting(wall_s=row["wall_s"], cpu_s=row["cpu_s"], peak_memory_bytes=row["peak_memory_bytes"], queue_wait_s=row["queue_wait_s"])
+        accounting = Accounting(**{name: row[name] or 0 for name in _ACCOUNTED})
     return Run(
         tenant_id=tenant_id,
         run_id=row["run_id"],
@@ -233,4 +247,6 @@ def _run(row: DictRow, tenant_id: str) -> Run:
         manifest=row["manifest"],
         started_by=row["started_by"],
         history=tuple(row["history"]),
+        version=row["version"],
+        shadow_of=row["shadow_of"],
     )

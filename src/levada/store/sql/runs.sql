@@ -1,7 +1,7 @@
 -- name: create_due_run
 -- The timetable's run for an instant, unless it was made before.
-INSERT INTO levada.run (kind, state, cause, issue_time, due_at, created_at, started_by)
-VALUES (%(kind)s, 'queued', %(cause)s, %(issue_time)s, %(due_at)s, %(created_at)s, %(started_by)s)
+INSERT INTO levada.run (kind, state, cause, issue_time, due_at, created_at, started_by, version)
+VALUES (%(kind)s, 'queued', %(cause)s, %(issue_time)s, %(due_at)s, %(created_at)s, %(started_by)s, %(version)s)
 ON CONFLICT (tenant_id, kind, due_at) DO NOTHING
 RETURNING run_id, true AS created;
 
@@ -11,9 +11,9 @@ SELECT run_id, false AS created FROM levada.run WHERE kind = %(kind)s AND due_at
 
 -- name: create_asked_run
 -- A run that people or data ask for; where one of the kind waits, that one, to use what is known by now.
-INSERT INTO levada.run AS r (kind, state, cause, issue_time, due_at, created_at, started_by)
-VALUES (%(kind)s, 'queued', %(cause)s, %(issue_time)s, %(due_at)s, %(created_at)s, %(started_by)s)
-ON CONFLICT (tenant_id, kind) WHERE state = 'queued' AND cause <> 'timetable'
+INSERT INTO levada.run AS r (kind, state, cause, issue_time, due_at, created_at, started_by, version)
+VALUES (%(kind)s, 'queued', %(cause)s, %(issue_time)s, %(due_at)s, %(created_at)s, %(started_by)s, %(version)s)
+ON CONFLICT (tenant_id, kind) WHERE state = 'queued' AND cause NOT IN ('timetable', 'shadow')
 DO UPDATE SET issue_time = greatest(r.issue_time, excluded.issue_time)
 RETURNING run_id, xmax = 0 AS created;
 
@@ -33,7 +33,8 @@ SELECT run_id FROM levada.run WHERE run_id = %(run_id)s AND state IN ('queued', 
 
 -- name: finish_run
 -- Done, with a result.
-UPDATE levada.run SET state = 'done', result_sha256 = %(result_sha256)s, finished_at = %(at)s, manifest = %(manifest)s,
+UPDATE levada.run SET state = 'done', result_sha256 = %(result_sha256)s, finished_at = %(at)s, manifest = %(manifest)s, version = coalesce(%(version)s, version),
+    bytes_read = %(bytes_read)s, bytes_written = %(bytes_written)s,
     wall_s = %(wall_s)s, cpu_s = %(cpu_s)s, peak_memory_bytes = %(peak_memory_bytes)s, queue_wait_s = %(queue_wait_s)s
 WHERE run_id = %(run_id)s;
 
@@ -55,7 +56,7 @@ RETURNING run_id;
 
 -- name: overtaking_run
 -- The newest run of a kind that waits and will know more than one issued at an instant.
-SELECT run_id FROM levada.run WHERE kind = %(kind)s AND state = 'queued' AND issue_time > %(issue_time)s ORDER BY issue_time DESC LIMIT 1;
+SELECT run_id FROM levada.run WHERE kind = %(kind)s AND state = 'queued' AND cause <> 'shadow' AND issue_time > %(issue_time)s ORDER BY issue_time DESC LIMIT 1;
 
 -- name: retry_run
 -- A run that has failed or was cancelled waits again; what became of it stays in its history.
@@ -63,7 +64,7 @@ UPDATE levada.run SET state = 'queued', attempts = 0, error = NULL, started_at =
     wall_s = NULL, cpu_s = NULL, peak_memory_bytes = NULL, queue_wait_s = NULL,
     history = history || CASE WHEN error IS NULL THEN '[]' ELSE jsonb_build_array(error || jsonb_build_object('at', finished_at)) END || jsonb_build_array(%(entry)s::jsonb)
 WHERE run_id = %(run_id)s AND state IN ('failed', 'cancelled')
-RETURNING kind;
+RETURNING kind, version, shadow_of;
 
 -- name: get_run
 -- One run.
@@ -74,3 +75,18 @@ SELECT * FROM levada.run WHERE run_id = %(run_id)s;
 SELECT * FROM levada.run
 WHERE %(before)s::uuid IS NULL OR (created_at, created_no) < (SELECT b.created_at, b.created_no FROM levada.run AS b WHERE b.run_id = %(before)s::uuid)
 ORDER BY created_at DESC, created_no DESC LIMIT %(limit)s;
+
+-- name: add_usage
+-- One ended run more on its day.
+INSERT INTO levada.usage_day AS u (day, kind, cause, runs, failed, wall_s, cpu_s, memory_byte_s, queue_wait_s, bytes_read, bytes_written, peak_memory_bytes)
+SELECT (r.finished_at AT TIME ZONE 'UTC')::date, r.kind, r.cause, 1, (r.state = 'failed')::int, coalesce(r.wall_s, 0), coalesce(r.cpu_s, 0), coalesce(r.wall_s * r.peak_memory_bytes, 0),
+    coalesce(r.queue_wait_s, 0), coalesce(r.bytes_read, 0), coalesce(r.bytes_written, 0), coalesce(r.peak_memory_bytes, 0)
+FROM levada.run AS r WHERE r.run_id = %(run_id)s
+ON CONFLICT (tenant_id, day, kind, cause) DO UPDATE SET runs = u.runs + 1, failed = u.failed + excluded.failed, wall_s = u.wall_s + excluded.wall_s, cpu_s = u.cpu_s + excluded.cpu_s,
+    memory_byte_s = u.memory_byte_s + excluded.memory_byte_s, queue_wait_s = u.queue_wait_s + excluded.queue_wait_s, bytes_read = u.bytes_read + excluded.bytes_read,
+    bytes_written = u.bytes_written + excluded.bytes_written, peak_memory_bytes = greatest(u.peak_memory_bytes, excluded.peak_memory_bytes);
+
+-- name: usage
+-- By day, kind and cause.
+SELECT day, kind, cause, runs, failed, wall_s, cpu_s, memory_byte_s, queue_wait_s, bytes_read, bytes_written, peak_memory_bytes
+FROM levada.usage_day WHERE day >= %(first)s AND day <= %(last)s ORDER BY day, kind, cause;

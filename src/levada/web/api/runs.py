@@ -35,7 +35,7 @@ class RunDocument(BaseModel):
     run_id: UUID
     kind: str
     state: Annotated[str, Field(description="queued, running, done, failed or cancelled")]
-    cause: Annotated[str, Field(description="timetable, new-data or operator")]
+    cause: Annotated[str, Field(description="timetable, new-data, operator or shadow (another version on the same input, never published)")]
     issue_time: AwareDatetime
     created_at: AwareDatetime
     started_at: AwareDatetime | None

@@ -270,6 +270,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "cause.timetable": ("timetable", "horário", "horario"),
     "cause.new-data": ("new data", "dados novos", "datos nuevos"),
     "cause.operator": ("operator", "operador", "operador"),
+    "cause.shadow": ("comparison of versions", "comparação de versões", "comparación de versiones"),
     "kind.plan": ("plan", "plano", "plan"),
     "kind.train": ("training", "treino", "entrenamiento"),
     "run.what": ("What it was", "O que foi", "Qué fue"),
