@@ -1,6 +1,6 @@
 """Jobs and runs: latency and throughput of the queue beside Celery with Redis, takeover after `kill -9`, cold start, a backtest, many tenants.
 
-`python -m benchmarks.runs [queue] [takeover] [cold] [backtest] [tenants] [--days 100] [--tenants 200] [--minutes 16]`; all parts where none is named.
+`python -m benchmarks.runs [queue] [takeover] [cold] [backtest] [tenants] [--days 100] [--tenants 200] [--minutes 20]`; all parts where none is named.
 The peer is installed into build/peer (its versions are pinned below) and needs Debian's redis-server on the PATH; where either cannot be
 had that is said and our figures stand alone. Redis runs with its append-only file, synced each second (its default); ours commits to disk at each job.
 """
@@ -37,6 +37,7 @@ from levada.store.database import Database
 from levada.store.jobs import enqueue
 from levada.store.migrate import app_url, migrate, worker_url
 from levada.store.runs import request_run
+from levada.store.series import Delivery, add_readings
 from levada.store.tenants import create_tenant
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -328,9 +329,13 @@ def many(tenants: int, minutes: float) -> None:
             for i in range(tenants):
                 async with database.registry() as registry:
                     await create_tenant(registry, f"town-{i}", f"Town {i}")
-                # Readings of the next hours are there too: a plan reads none that is later than its issue time.
                 timetable = {"entries": [{"kind": "plan", "cron": "*/15 * * * *"}], "plan_on_new_data": False}
-                await tiny.put_in(database, f"town-{i}", floor_to(start, timedelta(minutes=15)) + timedelta(minutes=minutes + 30), timetable=timetable)
+                now = floor_to(start, timedelta(minutes=15))
+                await tiny.put_in(database, f"town-{i}", now, timetable=timetable)
+                # Readings of the time to come are there already: a plan reads none that is later than its issue time.
+                ahead = tiny.readings(now + timedelta(minutes=15 * (minutes // 15 + 2)), days=(minutes // 15 + 1) / 96)
+                async with database.tenant(f"town-{i}") as db:
+                    await add_readings(db, [Delivery(name, r.times, r.values, r.quality) for name, r in ahead.items()], now)
             await database.close()
 
 
@@ -345,20 +350,23 @@ def many(tenants: int, minutes: float) -> None:
         cpu = sum(t.user + t.system + t.children_user + t.children_system for t in (p.cpu_times() for p in processes)) + sum(
             t.user + t.system for p in processes for c in p.children(recursive=True) for t in (c.cpu_times(),)
         )
-        rows = asyncio.run(_late(url))
+        rows = asyncio.run(_late(url, tenants, start))
         for part in parts:
             part.kill()
-    done = [late for state, late in rows if state == "done"]
-    p50, p95 = _percentiles(done)
+    p50, p95 = _percentiles([late for state, late in rows if state == "done"] or [float("nan")])
     states = {state: sum(s == state for s, _ in rows) for state in sorted({s for s, _ in rows})}
     print(f"tenants   {tenants}, every 15 min, {minutes:g} min: due -> published p50 {p50:.0f} s  p95 {p95:.0f} s; runs {json.dumps(states)}; processor {cpu / (60 * minutes) / 2:.0%} of 2 cores, peak {peak:.0f} MB (PSS, without PostgreSQL)", flush=True)
 
 
-async def _late(url: str) -> list[tuple[str, float]]:
-    """State of each run, and from its due instant to its end, s."""
-    async with await psycopg.AsyncConnection.connect(url) as connection:
-        cursor = await connection.execute("SELECT state, coalesce(extract(epoch FROM finished_at - due_at), 0)::float FROM levada.run")
-        return [(str(state), float(late)) for state, late in await cursor.fetchall()]
+async def _late(url: str, tenants: int, since: datetime) -> list[tuple[str, float]]:
+    """State of each run that was due since an instant, and from its due instant to its end, s."""
+    database, found = await Database.open(app_url(url)), list[tuple[str, float]]()
+    for i in range(tenants):
+        async with database.tenant(f"town-{i}") as db:
+            cursor = await db.raw.execute("SELECT state, coalesce(extract(epoch FROM finished_at - due_at), 0)::float AS late_s FROM levada.run WHERE due_at >= %s", [since])
+            found += [(str(row["state"]), float(row["late_s"])) for row in await cursor.fetchall()]
+    await database.close()
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -366,7 +374,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", choices=["queue", "takeover", "cold", "backtest", "tenants", []], metavar="PART")
     parser.add_argument("--days", type=int, default=100)
     parser.add_argument("--tenants", type=int, default=200)
-    parser.add_argument("--minutes", type=float, default=16)
+    parser.add_argument("--minutes", type=float, default=20)
     options = parser.parse_args(arguments)
     parts: dict[str, Callable[[], None]] = {
         "queue": queue, "takeover": takeover, "cold": cold, "backtest": lambda: history(options.days), "tenants": lambda: many(options.tenants, options.minutes),
