@@ -9,7 +9,7 @@ from levada.web.screens.file import file_page
 from levada.web.screens.files import files_page
 from levada.web.screens.plan import current_plan_page, plan_page
 from levada.web.screens.run import run_page
-from levada.web.screens.run_actions import cancel_run_button, retry_button
+from levada.web.screens.run_actions import cancel_run_button, promote_button, retry_button, roll_back_button
 from levada.web.screens.runs import runs_page
 from levada.web.screens.sign_in import sign_in_form, sign_in_post, sign_out
 from levada.web.screens.tenants import front, tenants_page
@@ -34,6 +34,8 @@ SCREEN_ROUTES = [
     run_page,
     cancel_run_button,
     retry_button,
+    promote_button,
+    roll_back_button,
     files_page,
     file_page,
 ]
