@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do command -v $$p >/dev/null && e
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo clean-demo test lint types layers unit system browser bench bench-schedule bench-forecast bench-forecast-robust bench-forecast-cost bench-runs lock reference clean
+.PHONY: help setup dev demo clean-demo test lint types layers unit system browser bench bench-schedule bench-forecast bench-forecast-robust bench-forecast-cost bench-runs bench-kills lock reference clean
 
 help: ## what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,8 @@ bench-forecast-cost: dev ## what its errors cost a plant at day-ahead prices
 	@$(BIN)/python -m benchmarks.forecast_cost
 bench-runs: dev ## the queue beside Celery and Redis, takeover, cold start, a 100-day backtest, 200 utilities
 	@$(BIN)/python -m benchmarks.runs
+bench-kills: dev ## 500 times kill -9 under load: is every due run done exactly once?
+	@$(BIN)/python -m benchmarks.kills
 bench: dev ## what we claim, beside peers and published results
 	@$(BIN)/python -m benchmarks
 reference: dev ## write docs/reference from the code

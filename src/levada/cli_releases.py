@@ -182,6 +182,7 @@ async def _each(tenants: Sequence[str], is_all: bool, change: Callable[[TenantCo
     """One utility after another; the first for which it cannot be done ends it, and what was changed before is told."""
     from levada.domain.errors import StateError
     from levada.serve import opened
+    from levada.store.releases import served_versions
 
     settings = settings_now()
     async with opened(settings) as (_, database):
@@ -194,8 +195,12 @@ async def _each(tenants: Sequence[str], is_all: bool, change: Callable[[TenantCo
                 except StateError as e:
                     told = f"; changed before it: {', '.join(t for t, _ in done)}" if done else ""
                     raise StateError(f"{tenant_id}: {e.what}{told}", e.remedy) from e
+        async with database.registry() as registry:
+            served = {v.version for v in await served_versions(registry) if v.is_served}
     for tenant_id, now in done:
         click.echo(f"{tenant_id}: {now.mode.value}, stable {now.stable}, candidate {now.candidate or 'none'}")
+    for version in sorted({v for _, now in done for v in (now.publishing, now.comparing) if v is not None} - served):
+        click.echo(f"no worker serves {version} at present: a plan waits a minute for it, then another version computes it; see LEVADA_CANDIDATES", err=True)
 
 
 @click.command("usage")
