@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from tests.conftest import Installation
 from tests.runs import tiny
@@ -22,7 +23,7 @@ from levada.runs.contender import Contender, contender_at, this_version
 from levada.runs.worker import work
 from levada.store.audit_log import list_audit
 from levada.store.database import Database
-from levada.store.jobs import TASK_PUBLISH
+from levada.store.jobs import TASK_PUBLISH, Priority, enqueue, jobs_due, task_of
 from levada.store.plans import list_plans
 from levada.store.releases import comparisons, get_release, promote, roll_back, served_versions, set_channels
 from levada.store.runs import list_runs
@@ -215,6 +216,19 @@ def test_a_plan_that_waits_for_a_version_nobody_serves_is_computed_by_another(in
             run = await planned(database, tenant)
         assert run.version == this_version().name
         assert not await shadows(database, tenant)
+
+    in_database(check)
+
+
+def test_no_worker_is_started_for_comparisons_with_a_version_that_nobody_serves(in_database: Any, installation: Installation, tenant: str) -> None:
+    async def check(database: Database) -> None:
+        for seconds, due in ((0, 1), (61, 0)):
+            with psycopg.connect(installation.worker_url) as connection:
+                connection.execute("INSERT INTO served_version VALUES ('7.7+x', now() - %s * interval '1 second') ON CONFLICT (version) DO UPDATE SET seen_at = excluded.seen_at", [seconds])
+            async with database.tenant(tenant) as db:
+                await enqueue(db, task_of("7.7+x"), {"run_id": "none"}, priority=Priority.BACKTEST, queueing_lock="one")
+            async with database.registry() as registry:
+                assert await jobs_due(registry) == due
 
     in_database(check)
 

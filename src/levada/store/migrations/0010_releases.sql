@@ -88,3 +88,31 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = queue, pg_temp AS $$
     SELECT v.version, extract(epoch FROM now() - v.seen_at)::double precision FROM served_version AS v ORDER BY v.seen_at DESC, v.version;
 $$;
 GRANT EXECUTE ON FUNCTION registry.served_versions TO levada_app, levada_worker;
+
+-- As before; but background runs of a version that no worker serves are nothing that a worker could begin: none is to be started for them.
+CREATE OR REPLACE FUNCTION registry.jobs_due(background integer, stalled_s double precision) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = queue, pg_temp AS $$
+    WITH heads AS (
+        SELECT DISTINCT ON (j.tenant_id, coalesce(j.lock, j.id::text)) j.tenant_id, j.lock, j.priority, j.scheduled_at
+        FROM procrastinate_jobs AS j
+        WHERE j.status = 'todo' AND (j.priority >= 0 OR j.task_name NOT LIKE 'run@%' OR EXISTS (
+            SELECT FROM served_version AS v WHERE j.task_name = 'run@' || v.version AND v.seen_at > now() - interval '60 seconds'
+        ))
+        ORDER BY j.tenant_id, coalesce(j.lock, j.id::text), j.priority DESC, j.id
+    ), due AS (
+        SELECT h.tenant_id, count(*) FILTER (WHERE h.priority >= 0) AS plans, count(*) FILTER (WHERE h.priority < 0) AS background
+        FROM heads AS h
+        WHERE (h.scheduled_at IS NULL OR h.scheduled_at <= now())
+            AND NOT EXISTS (SELECT FROM procrastinate_jobs AS j WHERE j.status = 'doing' AND j.lock = h.lock)
+        GROUP BY h.tenant_id
+    ), running AS (
+        SELECT j.tenant_id, count(*) AS background FROM procrastinate_jobs AS j WHERE j.status = 'doing' AND j.priority < 0 GROUP BY j.tenant_id
+    )
+    SELECT coalesce((
+        SELECT sum(d.plans + least(d.background, greatest(jobs_due.background - coalesce(r.background, 0), 0))) FROM due AS d LEFT JOIN running AS r USING (tenant_id)
+    ), 0)::bigint + (
+        SELECT count(*) FROM procrastinate_jobs AS j WHERE j.status = 'doing' AND NOT EXISTS (
+            SELECT FROM procrastinate_workers AS w WHERE w.id = j.worker_id AND w.last_heartbeat > now() - jobs_due.stalled_s * interval '1 second'
+        )
+    );
+$$;
