@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -12,9 +13,10 @@ from tests.runs import tiny
 from tests.runs.working import CLOCK, Published, ask, drain, run_of, until
 
 from levada.domain.errors import InputGap
-from levada.domain.run import Cause, RunState
-from levada.runs.child import ComputeChild, Computed
-from levada.runs.compute_run import MAX_FAILURES, compute_run
+from levada.domain.run import Cause, Run, RunKind, RunState
+from levada.runs.child import ComputeChild, Computed, ComputeFailed
+from levada.runs.compute_run import MAX_FAILURES, MAX_KILLED, again_in_s, compute_run
+from levada.runs.limits import RunLimits
 from levada.runs.worker import Counts, work
 from levada.store.database import Database
 from levada.store.dead_letters import dead_letters, retry_letter
@@ -23,6 +25,7 @@ from levada.store.indicators import latest_indicators
 from levada.store.jobs import TASK_NEW_DATA, TASK_PUBLISH, Priority, enqueue, make_queue, release_stalled
 from levada.store.plans import list_plans
 from levada.store.runs import list_runs, start_run
+from levada.store.usage import list_usage
 
 pytestmark = pytest.mark.usefixtures("empty_queue")
 
@@ -79,9 +82,36 @@ def test_a_run_that_crashes_is_tried_again_and_then_failed_with_the_reason(in_da
         assert run.error["code"] == "run-crash"
         assert "SIGSEGV" in str(run.error["message"])
         assert [(e["code"], e["attempt"]) for e in run.history] == [("run-crash", 1), ("run-crash", 2)]
+        async with database.tenant(tenant) as db:
+            (used,) = await list_usage(db, CLOCK.now().date() - timedelta(days=1), CLOCK.now().date() + timedelta(days=1))
+        # All three attempts are accounted for, as one run that failed.
+        assert (used.runs, used.failed) == (1, 1)
+        assert run.accounting is not None
+        assert used.wall_s == pytest.approx(run.accounting.wall_s + sum(e["wall_s"] for e in run.history), abs=0.01)
         assert published.of(tenant) == []
 
     in_database(check)
+
+
+def _failed_before(*entries: tuple[str, int | None], attempts: int) -> Run:
+    history = tuple({"code": code, "exit_code": exit_code} for code, exit_code in entries)
+    return Run(
+        tenant_id="t", run_id=uuid4(), kind=RunKind.PLAN, state=RunState.RUNNING, cause=Cause.TIMETABLE, issue_time=tiny.NOW, created_at=tiny.NOW,
+        attempts=attempts, history=history,
+    )  # fmt: skip
+
+
+def test_only_a_runs_own_failures_count_against_it_and_what_kills_it_from_outside_counts_less() -> None:
+    crash = ComputeFailed({"code": "run-crash", "exit_code": -11}, permanent=False)
+    killed = ComputeFailed({"code": "run-crash", "exit_code": -9}, permanent=False)
+    limits = RunLimits()
+    # Nine attempts whose worker was lost are not nine failures.
+    assert again_in_s(_failed_before(attempts=9), crash, limits, limits.memory_bytes) == 2.0
+    twice = (("run-crash", -11), ("defect", None))
+    assert again_in_s(_failed_before(*twice, attempts=3), crash, limits, limits.memory_bytes) is None
+    assert again_in_s(_failed_before(*twice, ("retried", None), attempts=1), crash, limits, limits.memory_bytes) == 2.0
+    waits = [again_in_s(_failed_before(*[("run-crash", -9)] * n, attempts=n + 1), killed, limits, limits.memory_bytes) for n in range(MAX_KILLED)]
+    assert waits == [2.0, 8.0, 32.0, 120.0, 120.0, 120.0, 120.0, None]
 
 
 def test_two_workers_that_finish_the_same_run_publish_it_once(in_database: Any, installation: Installation, tenant: str) -> None:

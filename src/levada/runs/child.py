@@ -27,6 +27,7 @@ import psutil
 
 from levada.domain.bundle import Bundle
 from levada.domain.errors import LevadaError
+from levada.domain.run import Accounting
 from levada.runs.limits import RunLimits
 from levada.telemetry.log import get_logger
 
@@ -51,13 +52,14 @@ class Computed:
 
 
 class ComputeFailed(LevadaError):
-    """There is no result. `document` is the error as stored with the run; `permanent` says that doing it again would give the same."""
+    """There is no result. `document` is the error as stored with the run; `permanent` says that doing it again would give the same; `taken` is what
+    trying it took, as far as it is known (a process that died is measured four times a second)."""
 
     code, status = "compute", 500
 
-    def __init__(self, document: dict[str, object], *, permanent: bool) -> None:
+    def __init__(self, document: dict[str, object], *, permanent: bool, taken: Accounting | None = None) -> None:
         super().__init__(str(document.get("message", "")))
-        self.document, self.permanent = document, permanent
+        self.document, self.permanent, self.taken = document, permanent, taken
 
     def as_document(self) -> dict[str, object]:
         return dict(self.document)
@@ -83,20 +85,21 @@ class ComputeChild:
         """
         process = await self._started()
         request = bundle.to_file()
+        seen = _Seen()
         answer = asyncio.ensure_future(self._ask(process, request))
         try:
-            problem = await self._watch(process, answer, limits, memory_bytes or limits.memory_bytes)
+            problem = await self._watch(process, answer, limits, memory_bytes or limits.memory_bytes, seen)
             if problem is None:
                 head, result = await answer
                 return _computed(head, result, len(request))
             await self.close()
-            raise ComputeFailed(problem, permanent=problem["code"] == "run-cpu")
+            raise ComputeFailed(problem, permanent=problem["code"] == "run-cpu", taken=seen.taken(len(request)))
         except (EOFError, OSError) as e:
             # Its pipe is shut before its end is known: let it die of its own cause, which is to be told.
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(process.wait(), 5.0)
             await self.close()
-            raise ComputeFailed(_death(process.returncode), permanent=False) from e
+            raise ComputeFailed(_death(process.returncode), permanent=False, taken=seen.taken(len(request))) from e
         except asyncio.CancelledError:
             await self.close()
             raise
@@ -135,34 +138,53 @@ class ComputeChild:
         return frames[0], frames[1]
 
     async def _watch(
-        self, process: asyncio.subprocess.Process, answer: asyncio.Future[tuple[bytes, bytes]], limits: RunLimits, memory_bytes: int
+        self, process: asyncio.subprocess.Process, answer: asyncio.Future[tuple[bytes, bytes]], limits: RunLimits, memory_bytes: int, seen: _Seen
     ) -> dict[str, object] | None:
         """Wait for the answer; what went wrong when a limit is hit first."""
-        deadline = asyncio.get_running_loop().time() + limits.timeout_s
-        cpu_began: float | None = None
+        deadline = seen.began + limits.timeout_s
         while True:
             done, _ = await asyncio.wait([answer], timeout=_WATCH_S)
             if done:
                 return None
-            if asyncio.get_running_loop().time() > deadline:
+            if time.monotonic() > deadline:
                 return {"code": "run-timeout", "message": f"computing took longer than {limits.timeout_s:g} s and was stopped", "limit_s": limits.timeout_s}
             try:
                 watched = psutil.Process(process.pid)
                 used, cpu = watched.memory_info().rss, watched.cpu_times()
             except psutil.Error:
                 continue  # it has just died: the answer's end tells how
-            cpu_began = cpu.user + cpu.system if cpu_began is None else cpu_began  # it may have computed other runs before this one
-            if cpu.user + cpu.system - cpu_began > limits.cpu_s:
+            seen.look(cpu.user + cpu.system, used)
+            if seen.cpu_s > limits.cpu_s:
                 return {"code": "run-cpu", "message": f"computing took more than {limits.cpu_s:g} s of processor time and was stopped", "limit_s": limits.cpu_s}
             if used > memory_bytes:
                 text = f"computing needed more than {memory_bytes / 1e6:.0f} MB of memory ({used / 1e6:.0f} MB when it was stopped)"
                 return {"code": "run-memory", "message": text, "limit_bytes": memory_bytes, "used_bytes": used}
 
 
+class _Seen:
+    """What a run has taken of its process so far, as seen from outside."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.cpu_s, self.peak_memory_bytes = 0.0, 0
+        self._cpu_before_s: float | None = None
+
+    def look(self, cpu_s: float, memory_bytes: int) -> None:
+        """Processor seconds of the process in all: it may have computed other runs before this one."""
+        self._cpu_before_s = cpu_s if self._cpu_before_s is None else self._cpu_before_s
+        self.cpu_s, self.peak_memory_bytes = cpu_s - self._cpu_before_s, max(self.peak_memory_bytes, memory_bytes)
+
+    def taken(self, bundle_bytes: int) -> Accounting:
+        return Accounting(
+            wall_s=time.monotonic() - self.began, cpu_s=self.cpu_s, peak_memory_bytes=self.peak_memory_bytes, queue_wait_s=0.0, bytes_read=bundle_bytes
+        )  # fmt: skip
+
+
 def _computed(head: bytes, result: bytes, bundle_bytes: int) -> Computed:
     told = json.loads(head)
     if told["error"] is not None:
-        raise ComputeFailed(told["error"], permanent=True)
+        taken = Accounting(wall_s=told["wall_s"], cpu_s=told["cpu_s"], peak_memory_bytes=told["peak_memory_bytes"], queue_wait_s=0.0, bytes_read=bundle_bytes)
+        raise ComputeFailed(told["error"], permanent=True, taken=taken)
     return Computed(result=result, wall_s=told["wall_s"], cpu_s=told["cpu_s"], peak_memory_bytes=told["peak_memory_bytes"], bundle_bytes=bundle_bytes)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import Coroutine, Mapping
 from datetime import datetime
 from typing import Any
@@ -33,11 +34,11 @@ from levada.store.indicators import put_indicators
 from levada.store.jobs import TASK_PUBLISH, Priority, enqueue
 from levada.store.models import put_models
 from levada.store.plans import publish_plan
-from levada.store.runs import add_history, attach_bundle, fail_run, finish_run, get_run, give_way, start_run
+from levada.store.runs import add_history, add_usage, attach_bundle, fail_run, finish_run, get_run, give_way, start_run
 from levada.telemetry.log import get_logger
 from levada.telemetry.trace import span
 
-__all__ = ["DATABASE_TROUBLE", "TryAgain", "compute_run"]
+__all__ = ["DATABASE_TROUBLE", "MAX_ATTEMPTS", "MAX_FAILURES", "MAX_KILLED", "TryAgain", "again_in_s", "compute_run"]
 
 log = get_logger("runs")
 
@@ -46,8 +47,12 @@ DATABASE_TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeou
 
 MAX_FAILURES = 3
 """Attempts that a run has when its computing crashes or hits a limit."""
-MAX_ATTEMPTS = 8
+MAX_KILLED = 8
+"""Attempts that it has when its computing is killed from outside, which is seldom the run's own fault."""
+MAX_ATTEMPTS = 20
 """Attempts in all: a run that takes its workers with it, so that none lives to tell, must end at some time."""
+_RETRIED = {"run-crash", "run-timeout", "defect"}
+_LONGEST_WAIT_S = 120.0
 _LOOK_S = 1.0
 """So often is looked whether a run that is being computed was cancelled."""
 
@@ -107,12 +112,14 @@ async def compute_run(
         failed = ComputeFailed({"code": "defect", "message": f"a defect in the program: {type(e).__name__}: {e}"}, permanent=False)
     async with database.tenant(tenant_id) as db:
         if await given_to_stable(db, run, by.name, failed.document, clock.now()):
+            if failed.taken is not None:
+                await add_usage(db, run_id, failed.taken, clock.now(), runs=0)
             return RunState.QUEUED
-    if (in_s := _again_in_s(run, failed, allowed, memory_bytes)) is not None:
+    if (in_s := again_in_s(run, failed, allowed, memory_bytes)) is not None:
         async with database.tenant(tenant_id) as db:
-            await add_history(db, run_id, {**failed.document, "attempt": run.attempts}, clock.now())
+            await add_history(db, run_id, {**failed.document, "attempt": run.attempts}, clock.now(), failed.taken)
         raise TryAgain(str(failed), in_s)
-    await _fail(database, run, {**failed.document, "attempts": run.attempts}, by.name, clock)
+    await _fail(database, run, {**failed.document, "attempts": run.attempts}, failed.taken, by.name, clock)
     return RunState.FAILED
 
 
@@ -120,12 +127,20 @@ def _was_too_large(run: Run) -> bool:
     return any(entry["code"] == "run-memory" for entry in run.history)
 
 
-def _again_in_s(run: Run, failed: ComputeFailed, limits: RunLimits, memory_bytes: int) -> float | None:
+def again_in_s(run: Run, failed: ComputeFailed, limits: RunLimits, memory_bytes: int) -> float | None:
     """How long to wait before the next attempt; None where there is none."""
     if failed.document["code"] == "run-memory":
         # The same input needs the same memory again: only more of it helps, once.
         return 0.0 if memory_bytes < limits.larger_memory_bytes else None
-    return None if failed.permanent or run.attempts >= MAX_FAILURES else 2.0 * 4 ** (run.attempts - 1)
+    # Only its own failures count: attempts whose worker was lost are none of its doing.
+    failures = 1 + sum(entry["code"] in _RETRIED for entry in run.history[_since_retry(run) :])
+    most = MAX_KILLED if failed.document.get("exit_code") == -signal.SIGKILL else MAX_FAILURES
+    return None if failed.permanent or failures >= most else min(2.0 * 4 ** (failures - 1), _LONGEST_WAIT_S)
+
+
+def _since_retry(run: Run) -> int:
+    """Where in its history the run was asked for again last: what it had failed of before counts no more."""
+    return max((i + 1 for i, entry in enumerate(run.history) if entry["code"] == "retried"), default=0)
 
 
 async def _while_wanted(database: Database, run: Run, computing: Coroutine[Any, Any, Computed]) -> Computed | None:
@@ -222,8 +237,8 @@ async def _store_plan(database: Database, run: Run, computed: bytes, accounting:
     return True
 
 
-async def _fail(database: Database, run: Run, error: dict[str, object], version: str, clock: Clock) -> None:
+async def _fail(database: Database, run: Run, error: dict[str, object], taken: Accounting | None, version: str, clock: Clock) -> None:
     log.warning("run failed", code=error.get("code"), problem=error.get("message"), attempts=run.attempts)
     async with database.tenant(run.tenant_id) as db:
-        if await fail_run(db, run.run_id, error, None, clock.now()) and run.cause is Cause.SHADOW:
+        if await fail_run(db, run.run_id, error, taken, clock.now()) and run.cause is Cause.SHADOW:
             await after_shadow(db, run, version, None, None, str(error.get("message", error.get("code"))), clock.now())

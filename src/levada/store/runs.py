@@ -27,6 +27,7 @@ from levada.store.jobs import Priority, enqueue, task_of
 __all__ = [
     "CreatedRun",
     "add_history",
+    "add_usage",
     "attach_bundle",
     "cancel_run",
     "create_run",
@@ -43,6 +44,7 @@ __all__ = [
 
 
 _ACCOUNTED = ("wall_s", "cpu_s", "peak_memory_bytes", "queue_wait_s", "bytes_read", "bytes_written")
+_NOTHING = Accounting(wall_s=0.0, cpu_s=0.0, peak_memory_bytes=0, queue_wait_s=0.0)
 _PRIORITY = {RunKind.PLAN: Priority.PLAN, RunKind.TRAIN: Priority.TRAINING}
 
 
@@ -124,24 +126,32 @@ async def finish_run(db: TenantConnection, run_id: UUID, *, result: bytes, accou
         return False
     (sha256,) = await put_content(db, [result])
     await db.execute("finish_run", run_id=run_id, result_sha256=sha256, manifest=Jsonb(dict(manifest)), at=at, version=version, **_accounting_values(accounting))
-    await db.execute("add_usage", run_id=run_id)
+    await add_usage(db, run_id, accounting, at, runs=1)
     await _tell(db, run_id, RunState.DONE)
     return True
 
 
 async def fail_run(db: TenantConnection, run_id: UUID, error: Mapping[str, Any], accounting: Accounting | None, at: datetime) -> bool:
-    """The run cannot be made; `error` is LevadaError.as_document() or like it. False when it had ended before."""
+    """The run cannot be made; `error` is LevadaError.as_document() or like it, `accounting` what the last attempt took. False when it had ended before."""
     if await db.one("lock_open_run", run_id=run_id) is None:
         return False
     await db.execute("fail_run", run_id=run_id, error=Jsonb(plain_json(error)), at=at, **_accounting_values(accounting))
-    await db.execute("add_usage", run_id=run_id)
+    await add_usage(db, run_id, accounting or _NOTHING, at, runs=1, failed=1)
     await _tell(db, run_id, RunState.FAILED)
     return True
 
 
-async def add_history(db: TenantConnection, run_id: UUID, entry: Mapping[str, Any], at: datetime) -> None:
-    """Remember what became of an attempt of a run that goes on; `entry` is like an error's document."""
-    await db.execute("add_history", run_id=run_id, entry=Jsonb(_entry(entry, at)))
+async def add_history(db: TenantConnection, run_id: UUID, entry: Mapping[str, Any], at: datetime, accounting: Accounting | None = None) -> None:
+    """Remember what became of an attempt of a run that goes on, and what it took; `entry` is like an error's document."""
+    took = {} if accounting is None else {"wall_s": round(accounting.wall_s, 3), "cpu_s": round(accounting.cpu_s, 3)}
+    await db.execute("add_history", run_id=run_id, entry=Jsonb(_entry({**entry, **took}, at)))
+    if accounting is not None:
+        await add_usage(db, run_id, accounting, at, runs=0)
+
+
+async def add_usage(db: TenantConnection, run_id: UUID, accounting: Accounting, at: datetime, *, runs: int, failed: int = 0) -> None:
+    """Count what a run, or an attempt of one (`runs` 0), has taken on the day of `at`."""
+    await db.execute("add_usage", run_id=run_id, at=at, runs=runs, failed=failed, **_accounting_values(accounting))
 
 
 async def cancel_run(db: TenantConnection, run_id: UUID, by: str, at: datetime) -> None:

@@ -40,7 +40,7 @@ WHERE run_id = %(run_id)s;
 
 -- name: fail_run
 -- It cannot be made.
-UPDATE levada.run SET state = 'failed', error = %(error)s, finished_at = %(at)s,
+UPDATE levada.run SET state = 'failed', error = %(error)s, finished_at = %(at)s, bytes_read = %(bytes_read)s, bytes_written = %(bytes_written)s,
     wall_s = %(wall_s)s, cpu_s = %(cpu_s)s, peak_memory_bytes = %(peak_memory_bytes)s, queue_wait_s = %(queue_wait_s)s
 WHERE run_id = %(run_id)s;
 
@@ -77,12 +77,12 @@ WHERE %(before)s::uuid IS NULL OR (created_at, created_no) < (SELECT b.created_a
 ORDER BY created_at DESC, created_no DESC LIMIT %(limit)s;
 
 -- name: add_usage
--- One ended run more on its day.
+-- What a run, or an attempt of one, has taken, on its day.
 INSERT INTO levada.usage_day AS u (day, kind, cause, runs, failed, wall_s, cpu_s, memory_byte_s, queue_wait_s, bytes_read, bytes_written, peak_memory_bytes)
-SELECT (r.finished_at AT TIME ZONE 'UTC')::date, r.kind, r.cause, 1, (r.state = 'failed')::int, coalesce(r.wall_s, 0), coalesce(r.cpu_s, 0), coalesce(r.wall_s * r.peak_memory_bytes, 0),
-    coalesce(r.queue_wait_s, 0), coalesce(r.bytes_read, 0), coalesce(r.bytes_written, 0), coalesce(r.peak_memory_bytes, 0)
+SELECT (%(at)s::timestamptz AT TIME ZONE 'UTC')::date, r.kind, r.cause, %(runs)s, %(failed)s, %(wall_s)s, %(cpu_s)s, %(wall_s)s * %(peak_memory_bytes)s::double precision, %(queue_wait_s)s,
+    %(bytes_read)s, %(bytes_written)s, %(peak_memory_bytes)s
 FROM levada.run AS r WHERE r.run_id = %(run_id)s
-ON CONFLICT (tenant_id, day, kind, cause) DO UPDATE SET runs = u.runs + 1, failed = u.failed + excluded.failed, wall_s = u.wall_s + excluded.wall_s, cpu_s = u.cpu_s + excluded.cpu_s,
+ON CONFLICT (tenant_id, day, kind, cause) DO UPDATE SET runs = u.runs + excluded.runs, failed = u.failed + excluded.failed, wall_s = u.wall_s + excluded.wall_s, cpu_s = u.cpu_s + excluded.cpu_s,
     memory_byte_s = u.memory_byte_s + excluded.memory_byte_s, queue_wait_s = u.queue_wait_s + excluded.queue_wait_s, bytes_read = u.bytes_read + excluded.bytes_read,
     bytes_written = u.bytes_written + excluded.bytes_written, peak_memory_bytes = greatest(u.peak_memory_bytes, excluded.peak_memory_bytes);
 
