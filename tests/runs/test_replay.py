@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import Installation
 from tests.runs import tiny
+from tests.runs.test_training import train_input
+from tests.runs.versions import another_version
 
 from levada.clock import Clock
 from levada.domain.bundle import RecordedRun, canonical_json
 from levada.domain.errors import InputGap
+from levada.domain.plan_input import PlanInput
 from levada.domain.run import Cause, RunKind
+from levada.domain.training import TrainInput
+from levada.runs import by_kind
 from levada.runs.manifest import manifest
 from levada.runs.pipeline import compute
 from levada.runs.replay import MOST_DIFFERENCES, differences, replay, replay_file
@@ -95,3 +103,28 @@ def test_a_run_that_the_worker_made_is_replayed_identical_from_the_database(in_d
         assert report.identical
 
     in_database(work_and_replay)
+
+
+# --- upgrades ---------------------------------------------------------------------------------------------------------
+
+INPUTS: dict[RunKind, Callable[[], PlanInput | TrainInput]] = {RunKind.PLAN: tiny.plan_input, RunKind.TRAIN: train_input}
+MATTERS = {
+    RunKind.PLAN: ("runs/pipeline.py", "flags=[*stated.flags, *rung.flags, *forecast_flags]", 'flags=["another"]'),
+    RunKind.TRAIN: ("runs/training.py", "days=_days(inputs.zones[name])", "days=1 + _days(inputs.zones[name])"),
+}
+
+
+@pytest.mark.parametrize("kind", list(RunKind))
+def test_a_run_of_each_kind_is_replayed_identical_after_an_upgrade_of_unrelated_code(kind: RunKind, tmp_path: Path) -> None:
+    bundle = INPUTS[kind]().to_bundle()
+    recorded = tmp_path / "run.levada"
+    recorded.write_bytes(RecordedRun(bundle=bundle, result=by_kind.compute(bundle), made_with=manifest().as_document(), run={}).to_file())
+    upgraded = another_version(tmp_path / "upgraded", "ops/status.py", "_QUEUE_TOO_SLOW = timedelta(minutes=10)", "_QUEUE_TOO_SLOW = timedelta(minutes=20)")
+    found = subprocess.run([upgraded, "-m", "levada", "replay", recorded], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "identical" in found.stdout
+    # After one that matters it is told where the result differs.
+    changed = another_version(tmp_path / "changed", *MATTERS[kind])
+    found = subprocess.run([changed, "-m", "levada", "replay", recorded], capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert "$." in found.stdout

@@ -16,10 +16,14 @@ from enum import StrEnum
 
 from levada.domain.plan import PlanResult
 
-__all__ = ["COMPARED", "Compared", "Comparison", "Release", "ReleaseMode", "worse_than_allowed"]
+__all__ = ["COMPARED", "WITHDRAWN", "Compared", "Comparison", "Release", "ReleaseMode", "worse_than_allowed"]
 
 COMPARED = 5
 """A canary's cost is judged over so many of its last plans: one plan may be dearer by chance."""
+
+
+WITHDRAWN = "withdrawn: "
+"""How the reason of a release begins that returned to stable by itself."""
 
 
 class ReleaseMode(StrEnum):
@@ -45,6 +49,11 @@ class Release:
     def publishing(self) -> str:
         """The version whose plans are published."""
         return self.candidate if self.mode is ReleaseMode.CANARY and self.candidate is not None else self.stable
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether a canary went back to stable by itself and nobody has set the channels since."""
+        return self.mode is ReleaseMode.STABLE and self.reason.startswith(WITHDRAWN)
 
     @property
     def comparing(self) -> str | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from levada.domain.release import Release
 from levada.domain.time import isoformat_z
 from levada.store.database import Database
 from levada.store.overview import InstallationStatus, TenantStatus, installation_status
+from levada.store.releases import get_release
 
 __all__ = ["StatusReport", "as_text", "look"]
 
@@ -23,6 +26,8 @@ class StatusReport:
     at: datetime
     status: InstallationStatus
     problems: tuple[str, ...]
+    releases: Mapping[str, Release]
+    """By tenant, where versions are told apart."""
 
     def as_document(self) -> dict[str, Any]:
         """The report as JSON: `tenants` with the age of their data and their current plan, `queue`, `workers`, `problems`."""
@@ -30,7 +35,7 @@ class StatusReport:
             "at": isoformat_z(self.at),
             "ok": not self.problems,
             "problems": list(self.problems),
-            "tenants": [_tenant_document(t, self.at) for t in self.status.tenants],
+            "tenants": [{**_tenant_document(t, self.at), "release": _release_document(self.releases.get(t.tenant_id))} for t in self.status.tenants],
             "queue": [
                 {"task": q.task, "state": q.state, "jobs": q.jobs, "oldest_wait_s": q.oldest_wait_s} for q in self.status.queue
             ],
@@ -63,8 +68,20 @@ def _tenant_document(tenant: TenantStatus, at: datetime) -> dict[str, Any]:
     }
 
 
-def _problems(status: InstallationStatus, at: datetime) -> tuple[str, ...]:
+def _release_document(release: Release | None) -> dict[str, Any] | None:
+    if release is None:
+        return None
+    return {
+        "mode": release.mode.value, "stable": release.stable, "candidate": release.candidate, "withdrawn": release.is_withdrawn, "reason": release.reason,
+        "changed_at": isoformat_z(release.changed_at), "changed_by": release.changed_by,
+    }  # fmt: skip
+
+
+def _problems(status: InstallationStatus, releases: Mapping[str, Release], at: datetime) -> tuple[str, ...]:
     found: list[str] = []
+    for tenant_id, release in releases.items():
+        if release.is_withdrawn:
+            found.append(f"{tenant_id}: the candidate {release.candidate} went back to stable by itself at {isoformat_z(release.changed_at)}, {release.reason}: see `levada release show`")
     if not status.workers:
         found.append("no worker is alive: start one with `levada worker`")
     for waiting in status.queue:
@@ -86,7 +103,13 @@ async def look(database: Database, now: datetime) -> StatusReport:
     """See how the installation stands at `now`."""
     async with database.registry() as registry:
         status = await installation_status(registry, now)
-    return StatusReport(now, status, _problems(status, now))
+    releases = {}
+    for tenant in status.tenants:
+        async with database.tenant(tenant.tenant_id) as db:
+            release = await get_release(db)
+        if release is not None:
+            releases[tenant.tenant_id] = release
+    return StatusReport(now, status, _problems(status, releases, now), releases)
 
 
 def as_text(report: StatusReport) -> str:

@@ -52,8 +52,10 @@ class Computed:
 
 
 class ComputeFailed(LevadaError):
-    """There is no result. `document` is the error as stored with the run; `permanent` says that doing it again would give the same; `taken` is what
-    trying it took, as far as it is known (a process that died is measured four times a second)."""
+    """There is no result. `document` is the error as stored with the run; `permanent` says that doing it again would give the same; `taken`: what trying it took.
+
+    Of a process that died that is what was last seen of it: it is looked at four times a second.
+    """
 
     code, status = "compute", 500
 

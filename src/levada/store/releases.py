@@ -14,7 +14,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from levada.domain.errors import StateError
-from levada.domain.release import Compared, Comparison, Release, ReleaseMode
+from levada.domain.release import WITHDRAWN, Compared, Comparison, Release, ReleaseMode
 from levada.domain.run import Run
 from levada.domain.time import isoformat_z
 from levada.store.audit_log import note
@@ -123,7 +123,7 @@ async def withdraw(db: TenantConnection, candidate: str, because: str, at: datet
     was = await get_release(db)
     if was is None or was.mode is not ReleaseMode.CANARY or was.candidate != candidate:
         return False
-    await _put(db, replace(was, mode=ReleaseMode.STABLE, reason=f"withdrawn: {because}", changed_at=at, changed_by="levada"), "canary withdrawn")
+    await _put(db, replace(was, mode=ReleaseMode.STABLE, reason=WITHDRAWN + because, changed_at=at, changed_by="levada"), "canary withdrawn")
     log.error("the candidate is withdrawn", tenant=db.tenant_id, candidate=candidate, because=because)
     return True
 

@@ -10,12 +10,16 @@ from levada.web.api.health import healthz, metrics, readyz
 from levada.web.api.openapi import openapi_config, show_docs
 from levada.web.api.plans import list_published_plans, show_current_plan, show_plan
 from levada.web.api.readings import list_all_series, show_readings
+from levada.web.api.releases import show_comparisons, show_release, show_usage
 from levada.web.api.runs import cancel_one_run, list_all_runs, retry_one_run, show_run, start_a_run
 from levada.web.api.tenants import list_own_tenants
 
 __all__ = ["API_ROUTES", "HEALTH_ROUTES", "openapi_config"]
 
 API_ROUTES = [
+    show_release,
+    show_comparisons,
+    show_usage,
     list_own_tenants,
     show_current_plan,
     list_published_plans,

@@ -20,6 +20,7 @@ from levada.domain.time import Steps, Window
 from levada.store.database import TenantConnection
 from levada.store.documents import find_document
 from levada.store.plans import StoredPlan, current_plan, forecast_of, plans_covering
+from levada.store.releases import get_release
 from levada.store.runs import get_run, list_runs
 from levada.store.series import data_age, latest, list_series, readings_many
 from levada.web.access import needs, principal_of_request
@@ -99,6 +100,7 @@ async def _load(db: TenantConnection, now: datetime, *, may_start: bool) -> tupl
         measured=await _measured_cost(db, utility, operation, tariff, today, now) if operation and tariff else None,
         has_tariff=tariff is not None,
         may_start=may_start,
+        release=await get_release(db),
     )
     return utility, d, board_view(data, d)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from levada.domain.plan import Certificate, ForecastReport, Ladder, Plan
+from levada.domain.release import Release
 from levada.domain.run import Run, RunKind
 from levada.domain.series import Readings
 from levada.domain.settings import Operation
@@ -55,6 +56,7 @@ class BoardData:
     measured: SpentSoFar | None
     has_tariff: bool
     may_start: bool
+    release: Release | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,7 +294,7 @@ def board_view(data: BoardData, d: Display) -> BoardView:
             for s in ahead[:_SWITCHES_SHOWN]
         ],
         notes=list(stored.plan.flags) if stored else [],
-        warnings=_warnings(stored, d),
+        warnings=_warnings(stored, data.release, d),
         runs=rows,
         needs=[] if stored else _needs(data, d),
         last_problem=str(failed.get("message", "")) if failed else "",
@@ -305,8 +307,9 @@ def board_view(data: BoardData, d: Display) -> BoardView:
     )
 
 
-def _warnings(stored: StoredPlan | None, d: Display) -> list[str]:
+def _warnings(stored: StoredPlan | None, release: Release | None, d: Display) -> list[str]:
+    withdrawn = [f"{d.t('release.withdrawn')} ({d.local.stamp(release.changed_at)})"] if release is not None and release.is_withdrawn else []
     if stored is None:
-        return []
+        return withdrawn
     why = [stored.plan.ladder_reason] if stored.plan.ladder is not Ladder.NEW and stored.plan.ladder_reason else []
-    return why + [violation_words(v, d) for v in stored.plan.audit.violations]
+    return withdrawn + why + [violation_words(v, d) for v in stored.plan.audit.violations]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from levada.domain.release import Comparison, Release, ReleaseMode
+from levada.domain.release import Comparison, Release
 from levada.web.views.display import Display
 
 __all__ = ["ReleasePanel", "release_panel"]
@@ -39,7 +39,7 @@ def release_panel(release: Release, comparisons: Sequence[Comparison], d: Displa
         compared=d.t("release.compared", count=len(comparisons), failed=failed, share="–" if share is None else f"{'+' if share > 0 else ''}{d.percent(share, 2)}") if comparisons else "–",
         reason=release.reason,
         changed=d.local.stamp(release.changed_at),
-        is_withdrawn=release.mode is ReleaseMode.STABLE and release.reason.startswith("withdrawn"),
+        is_withdrawn=release.is_withdrawn,
         may_promote=release.candidate is not None,
         may_roll_back=release.previous_stable is not None,
     )
