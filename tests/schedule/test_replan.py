@@ -24,7 +24,7 @@ def beginning(search: Searching, counts: list[int]) -> Candidate:
 
 
 def planned(search: Searching, start: Candidate, programmes: int = 12) -> Candidate:
-    return replan(search.runner, start, levers_of(search.plant), PRICE, programmes=programmes, budget=20_000, teller=Teller(None, search.plant))
+    return replan(search.runner, start, levers_of(search.plant), PRICE, programmes=programmes, teller=Teller(None, search.plant))
 
 
 def test_a_single_other_choice_changes_level_power_and_cost_as_measured() -> None:

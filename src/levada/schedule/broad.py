@@ -48,6 +48,9 @@ _PRICES = (0.3, 3.0, 30.0)
 _FAR, _SMALL = 0.05, 3000
 """Share of the cost that a bound is off; options of all levers times steps: programmes of more are slow where they begin far from a good schedule."""
 
+_MORE = 3
+"""So many times more programmes from a schedule that breaks limits."""
+
 _VERIFICATIONS = 4
 """Rounds of checking the bound's models against simulated steps, and of widening what fails."""
 
@@ -228,7 +231,9 @@ class _Hunt:
         for start in starts:
             if self.teller.is_stopped:
                 break
-            c = replan(self.runner, start, levers, self.price, programmes=self.work.programmes, budget=self.work.simulations, teller=self.teller)
+            # Far from limits held, more of them: each is judged in EPANET, and where they promise nothing more they end by themselves.
+            most = self.work.programmes * (1 if start.severity == 0 else _MORE)
+            c = replan(self.runner, start, levers, self.price, programmes=most, teller=self.teller)
             c = tune_speeds(self.runner, c, self.price, budget=self.work.simulations // 4)
             self.found[c.key] = c
 

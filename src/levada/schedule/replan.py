@@ -32,15 +32,18 @@ _RADIUS, _LEAST_RADIUS = 16.0, 4.0
 """Changes that a programme may make at first, and the fewest worth a programme."""
 
 
-def replan(runner: Runner, start: Candidate, levers: list[Lever], price: float, *, programmes: int, budget: int, teller: Teller) -> Candidate:
-    """The best found from `start` in at most so many programmes and hydraulic solves. `price`: cost of a unit of severity."""
-    limit = runner.plant.simulator.solves + budget
-    scopes = _scopes(len(levers))
+_DIVERTING = 3000
+"""Options of all levers times steps: larger programmes in which full tanks send water elsewhere take minutes."""
+
+
+def replan(runner: Runner, start: Candidate, levers: list[Lever], price: float, *, programmes: int, teller: Teller) -> Candidate:
+    """The best found from `start` in at most so many programmes, repairs besides. `price`: cost of a unit of severity."""
+    scopes = _scopes(len(levers), runner.plant.n * sum(len(lever.counts) for lever in levers) <= _DIVERTING)
     radius = np.full(len(scopes), _RADIUS)
     best, known = start, near(runner, start, levers)
     way = 0
     for _ in range(programmes):
-        if teller.is_stopped or runner.plant.simulator.solves >= limit or (radius < _LEAST_RADIUS).all():
+        if teller.is_stopped or (radius < _LEAST_RADIUS).all():
             break
         while radius[way] < _LEAST_RADIUS:
             way = (way + 1) % len(scopes)
@@ -68,10 +71,11 @@ def _promised(runner: Runner, known: Near, levers: list[Lever], scope: Scope, pr
     return None if trial is None else runner.simulate(_fitting(runner, trial))
 
 
-def _scopes(levers: int) -> list[Scope]:
+def _scopes(levers: int, diverting: bool) -> list[Scope]:
     everything = tuple(range(levers))
     alone = [(i,) for i in everything] if levers > 1 else []
-    return [Scope(levers=free, diverts=diverts, room=_ROOM) for free, diverts in [(everything, False), (everything, True), *((one, False) for one in alone)]]
+    ways = [(everything, False), *([(everything, True)] if diverting else []), *((one, False) for one in alone)]
+    return [Scope(levers=free, diverts=diverts, room=_ROOM) for free, diverts in ways]
 
 
 def _fitting(runner: Runner, trial: Trial) -> Trial:
