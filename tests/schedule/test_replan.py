@@ -13,7 +13,7 @@ from levada.schedule.candidate import Candidate
 from levada.schedule.near import levers_of, near
 from levada.schedule.programme import Scope, best_near
 from levada.schedule.progress import Teller
-from levada.schedule.replan import replan
+from levada.schedule.replan import Descent
 
 PRICES = [0.1, 0.3, 0.1, 0.2, 0.3, 0.1]
 
@@ -24,7 +24,7 @@ def beginning(search: Searching, counts: list[int]) -> Candidate:
 
 
 def planned(search: Searching, start: Candidate, programmes: int = 12) -> Candidate:
-    return replan(search.runner, start, levers_of(search.plant), PRICE, programmes=programmes, teller=Teller(None, search.plant))
+    return Descent(search.runner, start, levers_of(search.plant), PRICE, Teller(None, search.plant)).go(programmes)
 
 
 def test_a_single_other_choice_changes_level_power_and_cost_as_measured() -> None:
@@ -79,6 +79,14 @@ def test_a_programme_keeps_to_the_number_of_changes_and_to_its_levers() -> None:
     assert trial is not None
     assert (trial[2] == base.choices).all()
     assert (trial[0] != base.counts).any(axis=1).sum() <= 2
+
+
+def test_a_way_that_is_gone_on_with_comes_where_it_would_have_come_at_once() -> None:
+    search = Searching(Small(pumps=2, demand_l_per_s=12).problem(n=6, prices=PRICES))
+    start = beginning(search, [1, 2, 1, 1, 2, 1])
+    way = Descent(search.runner, start, levers_of(search.plant), PRICE, Teller(None, search.plant))
+    way.go(2)
+    assert way.go(4).key == planned(search, start, programmes=6).key
 
 
 def test_work_is_bounded_and_the_same_start_gives_the_same_schedule() -> None:

@@ -48,6 +48,19 @@ def test_pressure_floors_hold() -> None:
     assert found.objective(PRICE) <= start.objective(PRICE)
 
 
+def test_a_tank_is_not_filled_to_the_second_in_which_a_step_ends() -> None:
+    # Water of the cheap step is wanted later, as much of it as the tank holds.
+    usual = Small(demand_l_per_s=8).problem(n=3, prices=[0.05, 0.5, 0.5])
+    level = 0.1 * usual.min_level_m + 0.9 * usual.max_level_m
+    search = Searching(replace(usual, min_speed=np.full(2, 0.88), max_speed=np.full(2, 1.1), initial_level_m=level, end_level_m=level))
+    start = search.runner.simulate((np.ones((3, 1), np.int64), np.ones((3, 1)), search.runner.first_choices))
+    found = tune_speeds(search.runner, start, PRICE, budget=5000)
+    x = search.plant.state(found.volume)[1:-1]
+    assert found.severity == 0
+    assert x.max() > 0.99
+    assert x.max() < 1 - 2e-5
+
+
 def test_pumps_of_fixed_speed_are_left_as_they_are() -> None:
     search = Searching(Small().problem(n=3))
     start = search.runner.simulate((np.ones((3, 1), np.int64), np.ones((3, 1)), search.runner.first_choices))

@@ -23,7 +23,7 @@ from levada.schedule.progress import Teller
 from levada.schedule.reach import Zone, reach
 from levada.schedule.reach import whole as all_levels
 from levada.schedule.relaxation_values import VALUES, value_bound
-from levada.schedule.replan import replan
+from levada.schedule.replan import Descent
 from levada.schedule.rules import follow_rules, set_valves
 from levada.schedule.search import Actions, Lean, actions_of, beam
 from levada.schedule.speeds import tune_speeds
@@ -45,11 +45,11 @@ _PEAKS = (0.75, 0.5, 0.25, 0.0)
 _PRICES = (0.3, 3.0, 30.0)
 """Where a total is beyond its limit, it is priced so that the limit would cost so many times running everything throughout."""
 
-_FAR, _SMALL = 0.05, 3000
+_FAR, _SMALL = 0.02, 3000
 """Share of the cost that a bound is off; options of all levers times steps: programmes of more are slow where they begin far from a good schedule."""
 
-_MORE = 3
-"""So many times more programmes from a schedule that breaks limits."""
+_FIRST, _MORE = 5, 3
+"""Programmes from each schedule to begin from before the best goes on alone; how many times more there are as long as limits are broken."""
 
 _VERIFICATIONS = 4
 """Rounds of checking the bound's models against simulated steps, and of widening what fails."""
@@ -228,14 +228,16 @@ class _Hunt:
         if is_far and self.plant.n * sum(len(lever.counts) for lever in levers) <= _SMALL:
             trials = [self._mended((counts, speeds, self.runner.first_choices)) for counts, speeds in [*others, *self._of_relaxation()]]
             starts += [c for c in self.runner.simulate_all(trials) if c is not None]
-        for start in starts:
-            if self.teller.is_stopped:
-                break
-            # Far from limits held, more of them: each is judged in EPANET, and where they promise nothing more they end by themselves.
-            most = self.work.programmes * (1 if start.severity == 0 else _MORE)
-            c = replan(self.runner, start, levers, self.price, programmes=most, teller=self.teller)
-            c = tune_speeds(self.runner, c, self.price, budget=self.work.simulations // 4)
-            self.found[c.key] = c
+        ways = [Descent(self.runner, start, levers, self.price, self.teller) for start in starts]
+        # All begin; the one that comes furthest goes on. Three times as far where limits are broken: it ends by itself where nothing more is promised.
+        first = self.work.programmes if len(ways) == 1 else min(_FIRST, self.work.programmes)
+        for way in ways:
+            way.go(first)
+        way = min(ways, key=lambda w: w.best.objective(self.price))
+        way.go(self.work.programmes * (1 if way.best.severity == 0 else _MORE) - first)
+        self.found |= {w.best.key: w.best for w in ways}
+        tuned = tune_speeds(self.runner, way.best, self.price, budget=self.work.simulations // 4)
+        self.found[tuned.key] = tuned
 
     def _of_relaxation(self) -> list[tuple[Ints, Floats]]:
         """The schedule of what the relaxation uses most in each step."""

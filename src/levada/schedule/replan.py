@@ -16,7 +16,7 @@ from levada.schedule.near import Lever, Near, near
 from levada.schedule.programme import Scope, best_near
 from levada.schedule.progress import Teller
 
-__all__ = ["replan"]
+__all__ = ["Descent"]
 
 _ROOM = 0.0005
 _REPAIRS = ((16.0, 0.001), (8.0, 0.003))
@@ -36,34 +36,48 @@ _DIVERTING = 3000
 """Options of all levers times steps: larger programmes in which full tanks send water elsewhere take minutes."""
 
 
-def replan(runner: Runner, start: Candidate, levers: list[Lever], price: float, *, programmes: int, teller: Teller) -> Candidate:
-    """The best found from `start` in at most so many programmes, repairs besides. `price`: cost of a unit of severity."""
-    scopes = _scopes(len(levers), runner.plant.n * sum(len(lever.counts) for lever in levers) <= _DIVERTING)
-    radius = np.full(len(scopes), _RADIUS)
-    best, known = start, near(runner, start, levers)
-    way = 0
-    for _ in range(programmes):
-        if teller.is_stopped or (radius < _LEAST_RADIUS).all():
-            break
-        while radius[way] < _LEAST_RADIUS:
-            way = (way + 1) % len(scopes)
-        scope = replace(scopes[way], changes=float(radius[way]))
-        found = _promised(runner, known, levers, scope, price)
-        for changes, room in _REPAIRS:
-            if found is None or found.key == best.key or not 0 < found.severity < _LITTLE or (best.severity == 0 and found.cost >= best.cost):
+class Descent:
+    """A way down from one schedule, programme by programme, that can be gone on with. `best` is the best schedule on it so far."""
+
+    def __init__(self, runner: Runner, start: Candidate, levers: list[Lever], price: float, teller: Teller) -> None:
+        """`price`: cost of a unit of severity."""
+        self._runner, self._levers, self._price, self._teller = runner, levers, price, teller
+        self._scopes = _scopes(len(levers), runner.plant.n * sum(len(lever.counts) for lever in levers) <= _DIVERTING)
+        self._radius = np.full(len(self._scopes), _RADIUS)
+        self._way = 0
+        self._near: Near | None = None
+        self.best = start
+
+    def go(self, programmes: int) -> Candidate:
+        """The best found in at most so many programmes more, repairs besides."""
+        runner, levers, price, radius = self._runner, self._levers, self._price, self._radius
+        for _ in range(programmes):
+            if self._teller.is_stopped or (radius < _LEAST_RADIUS).all():
                 break
-            repair = replace(scopes[0], changes=changes, room=room)
-            repaired = _promised(runner, near(runner, found, levers), levers, repair, price)
-            found = repaired if repaired is not None and repaired.objective(price) < found.objective(price) else found
-        if found is not None and found.objective(price) < best.objective(price) - 1e-6 * (1.0 + abs(best.cost)):
-            best, known = found, near(runner, found, levers)
-            radius = np.maximum(radius, _LEAST_RADIUS)
-            radius[way] *= 2.0
-            teller("search", best.cost if best.severity == 0 else None)
-        else:
-            radius[way] = 0.0 if found is not None and found.key == best.key else radius[way] / 2.0
-            way = (way + 1) % len(scopes)
-    return best
+            self._near = self._near or near(runner, self.best, levers)
+            while radius[self._way] < _LEAST_RADIUS:
+                self._way = (self._way + 1) % len(radius)
+            scope = replace(self._scopes[self._way], changes=float(radius[self._way]))
+            found = self._repaired(_promised(runner, self._near, levers, scope, price))
+            if found is not None and found.objective(price) < self.best.objective(price) - 1e-6 * (1.0 + abs(self.best.cost)):
+                self.best, self._near = found, None
+                np.maximum(radius, _LEAST_RADIUS, out=radius)
+                radius[self._way] *= 2.0
+                self._teller("search", found.cost if found.severity == 0 else None)
+            else:
+                radius[self._way] = 0.0 if found is not None and found.key == self.best.key else radius[self._way] / 2.0
+                self._way = (self._way + 1) % len(radius)
+        return self.best
+
+    def _repaired(self, found: Candidate | None) -> Candidate | None:
+        """What was found, put right as far as it is a little amiss."""
+        for changes, room in _REPAIRS:
+            if found is None or found.key == self.best.key or not 0 < found.severity < _LITTLE or (self.best.severity == 0 and found.cost >= self.best.cost):
+                break
+            repair = replace(self._scopes[0], changes=changes, room=room)
+            repaired = _promised(self._runner, near(self._runner, found, self._levers), self._levers, repair, self._price)
+            found = repaired if repaired is not None and repaired.objective(self._price) < found.objective(self._price) else found
+        return found
 
 
 def _promised(runner: Runner, known: Near, levers: list[Lever], scope: Scope, price: float) -> Candidate | None:
