@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from levada.domain.bundle import Bundle, canonical_json
@@ -21,10 +22,17 @@ from levada.domain.plan import (
     TankPlan,
 )
 from levada.domain.plan_input import PlanInput
+from levada.schedule import Progress
 
 
-def by_kind(bundle: Bundle) -> bytes:
+def by_kind(bundle: Bundle, tell: Callable[[Progress], None] | None = None) -> bytes:
     match bundle.kind:
+        case "telling":
+            assert tell is not None
+            for cost in (None, 3.0, 2.0, 1.0):
+                tell(Progress(stage="search", cost=cost, bound=0.5, solves=1))
+                time.sleep(0.6)
+            return b"told"
         case "echo":
             print("a library that prints")
             os.write(1, b"native code that prints\n")
@@ -86,7 +94,8 @@ def plan_at_once(bundle: Bundle) -> bytes:
     return canonical_json(PlanResult(plan=plan, forecast=forecast, indicators=indicators).model_dump(mode="json"))
 
 
-def plan_slowly(bundle: Bundle) -> bytes:
+def plan_slowly(bundle: Bundle, tell: Callable[[Progress], None]) -> bytes:
+    tell(Progress(stage="search", cost=12.5, bound=12.0, solves=1))
     time.sleep(3.0)
     return plan_at_once(bundle)
 

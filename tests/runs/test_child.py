@@ -24,9 +24,10 @@ class Limited:
 
     def __init__(self, limits: RunLimits) -> None:
         self._child, self._limits = ComputeChild(BY_KIND), limits
+        self.told: list[dict[str, object]] = []
 
     async def compute(self, bundle: Bundle, memory_bytes: int | None = None) -> Computed:
-        return await self._child.compute(bundle, self._limits, memory_bytes)
+        return await self._child.compute(bundle, self._limits, memory_bytes, self.told.append)
 
     async def close(self) -> None:
         await self._child.close()
@@ -175,3 +176,13 @@ def test_the_child_of_a_killed_worker_ends_in_mid_run() -> None:
         os.kill(worker.pid, signal.SIGKILL)
     _, alive = psutil.wait_procs(children, timeout=5)
     assert not alive
+
+
+def test_how_a_run_gets_on_is_told_at_most_once_a_second() -> None:
+    async def work(child: Limited) -> None:
+        assert (await child.compute(Bundle("telling", {}))).result == b"told"
+        # Told after 0, 0.6, 1.2 and 1.8 s.
+        assert child.told == [{"stage": "search", "cost": cost, "bound": 0.5} for cost in (None, 2.0)]
+        assert (await child.compute(echo())).result.startswith(b"hello")
+
+    with_child(work)

@@ -30,7 +30,7 @@ from levada.store.runs import list_runs
 
 pytestmark = pytest.mark.usefixtures("empty_queue")
 
-_COMPUTE = "    found = _BY_KIND.get(bundle.kind)\n"
+_COMPUTE = "    match bundle.kind:\n"
 _AT_ONCE = "    from tests.runs.computing import plan_at_once\n    return plan_at_once(bundle)\n"
 
 

@@ -226,6 +226,8 @@ def test_a_draining_worker_is_heard_of_as_long_as_its_last_run_goes_on(in_databa
 
         await until(is_running)
         await asyncio.sleep(2.0)
+        # How far it is can be seen meanwhile.
+        assert (await run_of(database, tenant, run_id)).progress == {"stage": "search", "cost": 12.5, "bound": 12.0}
         queue = make_queue(installation.worker_url)
         async with queue.open_async():
             assert await release_stalled(queue, 1.5) == 0

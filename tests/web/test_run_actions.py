@@ -28,6 +28,7 @@ from levada.store.runs import (
     fail_run,
     finish_run,
     get_run,
+    put_progress,
     request_run,
     start_run,
 )
@@ -146,3 +147,36 @@ def test_a_run_whose_input_was_dropped_says_so_instead_of_how_to_repeat_it(clien
     world.run(drop)
     assert "levada replay" not in client.get(page).text
     assert "cannot be computed again" in client.get(page).text
+
+
+def test_a_run_that_is_being_computed_tells_how_it_gets_on_and_its_pages_look_again(client: TestClient[Any], world: World, tenant: str) -> None:
+    run_id = a_run(world, tenant, RunState.RUNNING)
+    pages = f"/t/{tenant}/runs", f"/t/{tenant}/runs/{run_id}"
+    sign_in(client, "viewer@own.example")
+
+    def tell(progress: dict[str, Any]) -> None:
+        async def put(database: Database) -> None:
+            async with database.tenant(tenant) as db:
+                await put_progress(db, run_id, progress)
+
+        world.run(put)
+
+    def shown(text: str) -> bool:
+        return all(text in client.get(p).text.replace("\u00a0", " ") for p in pages)
+
+    assert all("hx-trigger" in client.get(p).text for p in pages)
+    tell({"stage": "relaxation", "cost": None, "bound": 190.0})
+    assert shown("no schedule that keeps all limits yet")
+    tell({"stage": "search", "cost": 200.0, "bound": None})
+    assert shown("200")
+    assert not shown("least possible")
+    tell({"stage": "search", "cost": 200.0, "bound": 190.0})
+    assert shown("at most 5.0 % above the least possible")
+    assert client.get(f"/v1/tenants/{tenant}/runs/{run_id}").json()["progress"] == {"stage": "search", "cost": 200.0, "bound": 190.0}
+
+    async def end(database: Database) -> None:
+        async with database.tenant(tenant) as db:
+            await cancel_run(db, run_id, "ana", NOW)
+
+    world.run(end)
+    assert not any("hx-trigger" in client.get(p).text or "least possible" in client.get(p).text for p in pages)

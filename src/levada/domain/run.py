@@ -76,6 +76,8 @@ class Run:
     accounting: Accounting | None = None
     manifest: dict[str, object] | None = None
     """With what it was computed: versions of code and libraries, kind of machine."""
+    progress: dict[str, object] | None = None
+    """How it got on when last heard of: `stage`, and `cost` and `bound` of what was found so far, each None while there is none."""
     started_by: str = ""
     version: str | None = None
     """The version that is to compute it, or has; None: whichever takes it."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from levada.domain.bundle import Bundle, BundleError
 from levada.domain.run import RunKind
 from levada.runs import pipeline, training
+from levada.schedule import Progress
 
 __all__ = ["compute"]
 
-_BY_KIND = {RunKind.PLAN.value: pipeline.compute, RunKind.TRAIN.value: training.compute}
+_KINDS = (RunKind.PLAN.value, RunKind.TRAIN.value)
 
 
-def compute(bundle: Bundle) -> bytes:
-    """The result of a bundle as canonical JSON. Raises BundleError for a kind that nothing computes, and what the kind's own function does."""
-    found = _BY_KIND.get(bundle.kind)
-    if found is None:
-        raise BundleError(bundle.bundle_id, f"is a bundle for {bundle.kind!r}; this version computes {' and '.join(_BY_KIND)}")
-    return found(bundle)
+def compute(bundle: Bundle, tell: Callable[[Progress], None] | None = None) -> bytes:
+    """The result of a bundle as canonical JSON; `tell` hears how a plan gets on. Raises BundleError for a kind that nothing computes, and what the kind's own
+    function does."""
+    match bundle.kind:
+        case RunKind.PLAN.value:
+            return pipeline.compute(bundle, tell)
+        case RunKind.TRAIN.value:
+            return training.compute(bundle)
+    raise BundleError(bundle.bundle_id, f"is a bundle for {bundle.kind!r}; this version computes {' and '.join(_KINDS)}")

@@ -2,7 +2,7 @@
 
 The child is started when first needed, computes one bundle after another and is started anew after it died. Parent and child talk
 over the child's standard input and output: frames of an 8-byte length and that many bytes. A request is a bundle file; an answer is a
-JSON head, then the result's bytes. What a library prints there is dropped; standard error is the log's.
+JSON head, then the result's bytes; before it come any number of heads with `progress` and no result. What a library prints there is dropped; standard error is the log's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import asyncio
 import contextlib
 import ctypes
 import importlib
+import inspect
 import json
+import math
 import os
 import resource
 import signal
@@ -20,8 +22,9 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import psutil
 
@@ -31,12 +34,16 @@ from levada.domain.run import Accounting
 from levada.runs.limits import RunLimits
 from levada.telemetry.log import get_logger
 
+if TYPE_CHECKING:
+    from levada.schedule import Progress
+
 __all__ = ["ComputeChild", "ComputeFailed", "Computed"]
 
 log = get_logger("child")
 
 PIPELINE = "levada.runs.by_kind:compute"
 _WATCH_S = 0.25
+_TELL_S = 1.0
 _ONE_THREAD = ("OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1")
 
 
@@ -77,10 +84,12 @@ class ComputeChild:
         """`python`: that of another installation, whose version then computes; it sees nothing of this one's search path."""
         self._function = function
         self._python, self._options = (sys.executable, []) if python is None else (python, ["-u", "PYTHONPATH"])
+        self._telling = ["tell"] if python is None else []  # another version may not know how, nor that it is asked
         self._process: asyncio.subprocess.Process | None = None
 
-    async def compute(self, bundle: Bundle, limits: RunLimits, memory_bytes: int | None = None) -> Computed:
-        """Compute a bundle in the child, with at most `memory_bytes` (`limits.memory_bytes` where none are given).
+    async def compute(self, bundle: Bundle, limits: RunLimits, memory_bytes: int | None = None, told: Callable[[dict[str, object]], None] | None = None) -> Computed:
+        """Compute a bundle in the child, with at most `memory_bytes` (`limits.memory_bytes` where none are given). `told` hears how it gets on, at most once a
+        second: stage, cost and bound.
 
         Raises ComputeFailed for an error of the input, a crash, and a limit that was hit. When this is cancelled the child is ended: it
         would go on for nobody.
@@ -88,7 +97,7 @@ class ComputeChild:
         process = await self._started()
         request = bundle.to_file()
         seen = _Seen()
-        answer = asyncio.ensure_future(self._ask(process, request))
+        answer = asyncio.ensure_future(self._ask(process, request, told))
         try:
             problem = await self._watch(process, answer, limits, memory_bytes or limits.memory_bytes, seen)
             if problem is None:
@@ -124,23 +133,30 @@ class ComputeChild:
             return self._process
         # Numeric libraries read how many threads they may have when they are loaded: it must be there before. `env` becomes the child.
         self._process = await asyncio.create_subprocess_exec(
-            "env", *self._options, *_ONE_THREAD, self._python, "-m", "levada.runs.child", self._function, str(os.getpid()), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            "env", *self._options, *_ONE_THREAD, self._python, "-m", "levada.runs.child", self._function, str(os.getpid()), *self._telling, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )  # fmt: skip
         return self._process
 
-    async def _ask(self, process: asyncio.subprocess.Process, request: bytes) -> tuple[bytes, bytes]:
+    async def _ask(
+        self, process: asyncio.subprocess.Process, request: bytes, told: Callable[[dict[str, object]], None] | None
+    ) -> tuple[dict[str, Any], bytes]:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(len(request).to_bytes(8, "little") + request)
         await process.stdin.drain()
-        frames = []
-        for _ in range(2):
-            length = int.from_bytes(await process.stdout.readexactly(8), "little")
-            frames.append(await process.stdout.readexactly(length))
-        return frames[0], frames[1]
+        while True:
+            frames = []
+            for _ in range(2):
+                length = int.from_bytes(await process.stdout.readexactly(8), "little")
+                frames.append(await process.stdout.readexactly(length))
+            head = json.loads(frames[0])
+            if "progress" not in head:
+                return head, frames[1]
+            if told is not None:
+                told(head["progress"])
 
     async def _watch(
-        self, process: asyncio.subprocess.Process, answer: asyncio.Future[tuple[bytes, bytes]], limits: RunLimits, memory_bytes: int, seen: _Seen
+        self, process: asyncio.subprocess.Process, answer: asyncio.Future[tuple[dict[str, Any], bytes]], limits: RunLimits, memory_bytes: int, seen: _Seen
     ) -> dict[str, object] | None:
         """Wait for the answer; what went wrong when a limit is hit first."""
         deadline = seen.began + limits.timeout_s
@@ -182,8 +198,7 @@ class _Seen:
         )  # fmt: skip
 
 
-def _computed(head: bytes, result: bytes, bundle_bytes: int) -> Computed:
-    told = json.loads(head)
+def _computed(told: dict[str, Any], result: bytes, bundle_bytes: int) -> Computed:
     if told["error"] is not None:
         taken = Accounting(wall_s=told["wall_s"], cpu_s=told["cpu_s"], peak_memory_bytes=told["peak_memory_bytes"], queue_wait_s=0.0, bytes_read=bundle_bytes)
         raise ComputeFailed(told["error"], permanent=True, taken=taken)
@@ -242,14 +257,31 @@ def _answer(compute: Callable[[Bundle], bytes], request: bytes) -> tuple[bytes, 
 
 def _serve(source: BinaryIO, sink: BinaryIO, compute: Callable[[Bundle], bytes]) -> None:
     while len(length := source.read(8)) == 8:
-        for frame in _answer(compute, source.read(int.from_bytes(length, "little"))):
-            sink.write(len(frame).to_bytes(8, "little"))
-            sink.write(frame)
-        sink.flush()
+        _send(sink, *_answer(compute, source.read(int.from_bytes(length, "little"))))
 
 
-def main(function: str, parent: str) -> None:
-    """Answer requests until the parent closes the pipe or is gone."""
+def _send(sink: BinaryIO, *frames: bytes) -> None:
+    for frame in frames:
+        sink.write(len(frame).to_bytes(8, "little"))
+        sink.write(frame)
+    sink.flush()
+
+
+class _Telling:
+    """Sends how a run gets on, at most once a second."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink, self._last = sink, -math.inf
+
+    def __call__(self, progress: Progress) -> None:
+        if (now := time.monotonic()) - self._last >= _TELL_S:
+            self._last = now
+            told = {"stage": progress.stage, "cost": progress.cost, "bound": progress.bound}
+            _send(self._sink, json.dumps({"progress": told}).encode(), b"")
+
+
+def main(function: str, parent: str, tell: str = "") -> None:
+    """Answer requests until the parent closes the pipe or is gone; with `tell`, say how they get on where the function can."""
     _die_with(int(parent))
     _die_first()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides when we end
@@ -257,7 +289,10 @@ def main(function: str, parent: str) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a solver's banner must come neither between our frames nor into the log
     module, name = function.split(":")
     with contextlib.suppress(BrokenPipeError):
-        _serve(sys.stdin.buffer, sink, getattr(importlib.import_module(module), name))
+        compute = getattr(importlib.import_module(module), name)
+        if tell and "tell" in inspect.signature(compute).parameters:
+            compute = partial(compute, tell=_Telling(sink))
+        _serve(sys.stdin.buffer, sink, compute)
 
 
 if __name__ == "__main__":

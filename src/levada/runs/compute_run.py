@@ -34,7 +34,17 @@ from levada.store.indicators import put_indicators
 from levada.store.jobs import TASK_PUBLISH, Priority, enqueue
 from levada.store.models import put_models
 from levada.store.plans import publish_plan
-from levada.store.runs import add_history, add_usage, attach_bundle, fail_run, finish_run, get_run, give_way, start_run
+from levada.store.runs import (
+    add_history,
+    add_usage,
+    attach_bundle,
+    fail_run,
+    finish_run,
+    get_run,
+    give_way,
+    put_progress,
+    start_run,
+)
 from levada.telemetry.log import get_logger
 from levada.telemetry.trace import span
 
@@ -95,7 +105,8 @@ async def compute_run(
         with span("run.freeze", attempt=run.attempts):
             bundle = await _frozen(database, run, clock.now())
         with span("run.compute", bundle=bundle.bundle_id):
-            computed = await _while_wanted(database, run, child.compute(bundle, allowed, memory_bytes))
+            told: list[dict[str, object]] = []
+            computed = await _while_wanted(database, run, child.compute(bundle, allowed, memory_bytes, told.append), told)
         if computed is None:
             log.info("the run has ended elsewhere; computing it was stopped")
             return None
@@ -143,9 +154,9 @@ def _since_retry(run: Run) -> int:
     return max((i + 1 for i, entry in enumerate(run.history) if entry["code"] == "retried"), default=0)
 
 
-async def _while_wanted(database: Database, run: Run, computing: Coroutine[Any, Any, Computed]) -> Computed | None:
-    """What `computing` gives, or None, with it cancelled, as soon as the run has ended without us."""
-    task, watch = asyncio.ensure_future(computing), asyncio.ensure_future(_until_ended(database, run))
+async def _while_wanted(database: Database, run: Run, computing: Coroutine[Any, Any, Computed], told: list[dict[str, object]]) -> Computed | None:
+    """What `computing` gives, or None, with it cancelled, as soon as the run has ended without us. What it has `told` meanwhile is stored."""
+    task, watch = asyncio.ensure_future(computing), asyncio.ensure_future(_until_ended(database, run, told))
     try:
         await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -158,11 +169,16 @@ async def _while_wanted(database: Database, run: Run, computing: Coroutine[Any, 
         await asyncio.gather(task, watch, return_exceptions=True)
 
 
-async def _until_ended(database: Database, run: Run) -> None:
+async def _until_ended(database: Database, run: Run, told: list[dict[str, object]]) -> None:
+    stored: dict[str, object] | None = None
     while True:
         await asyncio.sleep(_LOOK_S)
         with contextlib.suppress(*DATABASE_TROUBLE):  # computing goes on without the database
             async with database.tenant(run.tenant_id) as db:
+                if told and told[-1] != stored:
+                    stored = told[-1]
+                    del told[:-1]
+                    await put_progress(db, run.run_id, stored)
                 if not (await get_run(db, run.run_id)).state.is_open:
                     return
 

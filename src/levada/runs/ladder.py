@@ -10,7 +10,7 @@ A new plan's schedule comes from the scheduler and stands when EPANET accepts it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from levada.domain.plan import Certificate, Ladder, Plan
 from levada.domain.pumping import Audit, PumpingProblem, PumpSchedule, Violation
 from levada.hydraulics.audit import audit
 from levada.runs.rest import carried_on, first_steps, plan_over_steps
-from levada.schedule import SwitchReason, follow_rules, solve
+from levada.schedule import Progress, SwitchReason, follow_rules, solve
 
 __all__ = ["Rung", "best_rung", "rest_of"]
 
@@ -39,9 +39,9 @@ class Rung:
     """Set where the plan keeps the expiry of an earlier one."""
 
 
-def best_rung(problem: PumpingProblem, previous: Plan | None, issue_time: datetime) -> Rung:
-    """The highest rung of the ladder that can be had; never fails for what the network or the levels are like."""
-    rung, why = _new(problem, previous)
+def best_rung(problem: PumpingProblem, previous: Plan | None, issue_time: datetime, tell: Callable[[Progress], None] | None = None) -> Rung:
+    """The highest rung of the ladder that can be had; never fails for what the network or the levels are like. `tell` hears how the search gets on."""
+    rung, why = _new(problem, previous, tell)
     if rung is not None:
         return rung
     rung, why_not_previous = _previous(problem, previous, issue_time)
@@ -50,9 +50,14 @@ def best_rung(problem: PumpingProblem, previous: Plan | None, issue_time: dateti
     return _rules(problem, f"{why}. {why_not_previous}.")
 
 
-def _new(problem: PumpingProblem, previous: Plan | None) -> tuple[Rung | None, str]:
+def _new(problem: PumpingProblem, previous: Plan | None, tell: Callable[[Progress], None] | None) -> tuple[Rung | None, str]:
+    def go_on(progress: Progress) -> bool:
+        if tell is not None:
+            tell(progress)
+        return True
+
     start = None if previous is None else carried_on(previous, problem.network, problem.valves, problem.steps)
-    solution = solve(problem, start=start)
+    solution = solve(problem, start=start, progress=go_on)
     if not solution.feasible:
         return None, f"no schedule keeps all limits: {_told(solution.relaxations) or 'none was found'}"
     verdict = audit(problem, solution.schedule)

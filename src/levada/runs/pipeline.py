@@ -5,7 +5,7 @@ forecast -> problem -> schedule -> EPANET's audit (or a lower rung of the ladder
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 
 import numpy as np
@@ -41,13 +41,13 @@ from levada.runs.problem import StatedProblem, state_problem
 from levada.runs.steps import MODEL_HISTORY_DAYS, forecast_count, plan_steps
 from levada.runs.stored_models import used_models, with_models
 from levada.runs.zones import zone_demands
-from levada.schedule import SwitchReason, follow_rules
+from levada.schedule import Progress, SwitchReason, follow_rules
 
 __all__ = ["compute"]
 
 
-def compute(bundle: Bundle) -> bytes:
-    """Compute a planning run: canonical JSON of a PlanResult.
+def compute(bundle: Bundle, tell: Callable[[Progress], None] | None = None) -> bytes:
+    """Compute a planning run: canonical JSON of a PlanResult. `tell` hears how the schedule gets on; nothing depends on it.
 
     Raises BundleError for a bundle that is no plan's, and DocumentError, NetworkError, ProblemError or InputGap for an input with which no
     plan can be made; an input for which only the lower rungs of the ladder can be reached is no error.
@@ -58,7 +58,7 @@ def compute(bundle: Bundle) -> bytes:
     holidays = holidays_in(inputs.utility, Window(inputs.issue_time - timedelta(days=MODEL_HISTORY_DAYS), inputs.issue_time + timedelta(hours=inputs.operation.forecast_hours + 24)))
     expected, paths, model_flags = _forecast(inputs, network, holidays, bundle.seed)
     stated = state_problem(inputs, network, steps, expected, holidays, paths=paths)
-    rung = best_rung(stated.problem, inputs.previous_plan, inputs.issue_time)
+    rung = best_rung(stated.problem, inputs.previous_plan, inputs.issue_time, tell)
     plan = _plan(inputs, stated, rung, [*_forecast_flags(expected), *model_flags])
     result = PlanResult(plan=plan, forecast=expected, indicators=_indicators(inputs, rung))
     return canonical_json(result.model_dump(mode="json"))

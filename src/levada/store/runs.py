@@ -37,6 +37,7 @@ __all__ = [
     "get_run",
     "give_way",
     "list_runs",
+    "put_progress",
     "request_run",
     "retry_run",
     "start_run",
@@ -112,6 +113,12 @@ async def start_run(db: TenantConnection, run_id: UUID, worker: str, at: datetim
         return None
     await _tell(db, run_id, RunState.RUNNING)
     return _run(row, db.tenant_id)
+
+
+async def put_progress(db: TenantConnection, run_id: UUID, progress: Mapping[str, Any]) -> None:
+    """Note how far a run is that is being computed, and tell open pages."""
+    if await db.one("put_progress", run_id=run_id, progress=Jsonb(plain_json(progress))) is not None:
+        await _tell(db, run_id, RunState.RUNNING)
 
 
 async def attach_bundle(db: TenantConnection, run_id: UUID, bundle_id: str) -> None:
@@ -257,6 +264,7 @@ def _run(row: DictRow, tenant_id: str) -> Run:
         manifest=row["manifest"],
         started_by=row["started_by"],
         history=tuple(row["history"]),
+        progress=row["progress"],
         version=row["version"],
         shadow_of=row["shadow_of"],
     )

@@ -19,9 +19,13 @@ RETURNING run_id, xmax = 0 AS created;
 
 -- name: start_run
 -- Begin, or begin again.
-UPDATE levada.run SET state = 'running', started_at = %(at)s, worker = %(worker)s, attempts = attempts + 1
+UPDATE levada.run SET state = 'running', started_at = %(at)s, worker = %(worker)s, attempts = attempts + 1, progress = NULL
 WHERE run_id = %(run_id)s AND state IN ('queued', 'running')
 RETURNING *;
+
+-- name: put_progress
+-- How far it is; nothing for a run that has ended.
+UPDATE levada.run SET progress = %(progress)s WHERE run_id = %(run_id)s AND state = 'running' RETURNING run_id;
 
 -- name: attach_bundle
 -- The run's input; the first one stays.

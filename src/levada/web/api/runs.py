@@ -45,6 +45,7 @@ class RunDocument(BaseModel):
     attempts: int
     error: dict[str, Any] | None
     accounting: AccountingDocument | None
+    progress: Annotated[dict[str, Any] | None, Field(description="While it is computed: `stage`, and `cost` and lower `bound` so far, null while there is none")]
     started_by: str
     history: Annotated[list[dict[str, Any]], Field(description="Earlier attempts, who cancelled it, who had it tried again: code, message, at; the oldest first")]
 

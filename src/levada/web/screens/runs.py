@@ -38,6 +38,6 @@ async def runs_page(request: Request[Any, Any, Any], tenant: FromPath[str], site
         compared = [] if release is None or release.candidate is None else await comparisons(db, release.candidate, _COMPARED)
     older = str(found[-1].run_id) if len(found) == _PAGE else ""
     return page(
-        request, "runs", display=d, utility=utility, tenant=tenant, runs=[run_row(run, now, d) for run in found], older=older, dead=[dead_row(letter, now, d) for letter in dead],
+        request, "runs", display=d, utility=utility, tenant=tenant, runs=[run_row(run, now, d) for run in found], live=not before and any(run.state.is_open for run in found), older=older, dead=[dead_row(letter, now, d) for letter in dead],
         may_act=may_act(request, tenant), may_release=may_release(request, tenant), release=None if release is None else release_panel(release, compared, d),
     )  # fmt: skip

@@ -38,6 +38,8 @@ class RunRow:
     result_sha256: str
     history: tuple[str, ...]
     """Earlier attempts and who intervened, each in a sentence with its time."""
+    progress: str = ""
+    """While it is computed: the best cost so far and how far above the least possible that is at most."""
 
 
 def run_row(run: Run, now: datetime, d: Display) -> RunRow:
@@ -69,8 +71,20 @@ def run_row(run: Run, now: datetime, d: Display) -> RunRow:
         problem=str((run.error or {}).get("message", "")),
         bundle_id=run.bundle_id or "",
         result_sha256=run.result_sha256 or "",
+        progress=_progress(run, d),
         history=tuple(f"{d.local.near(parse_instant(str(entry['at'])), now)}: {entry['message']}" for entry in run.history),
     )
+
+
+def _progress(run: Run, d: Display) -> str:
+    if run.state is not RunState.RUNNING or run.progress is None:
+        return ""
+    cost, bound = (run.progress.get(name) for name in ("cost", "bound"))
+    if not isinstance(cost, int | float):
+        return d.t("run.progress.none")
+    if not isinstance(bound, int | float) or cost == 0:
+        return d.t("run.progress.cost", cost=d.money(cost))
+    return d.t("run.progress.bound", cost=d.money(cost), gap=d.percent((cost - bound) / abs(cost)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
