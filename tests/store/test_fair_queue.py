@@ -203,3 +203,34 @@ def test_many_workers_at_once_take_each_job_once_and_leave_none(installation, pu
 
     taken = worked(installation, work)
     assert len(taken) == len(set(taken)) == 390
+
+
+def test_a_worker_is_not_done_while_a_job_waits_whose_lock_it_lets_go_at_that_moment(installation, put) -> None:
+    put("a", 2, lock="a/run")
+    drained = []
+
+    async def run() -> None:
+        queue = make_queue(installation.worker_url, on_drained=lambda: drained.append(True))
+        queue.task(name="work")(nothing)
+        async with queue.open_async():
+            worker_id = await queue.job_manager.register_worker()
+            first = await queue.job_manager.fetch_job(queues=None, worker_id=worker_id)
+            ask = queue.connector.execute_query_one_async
+            asked = []
+
+            async def ended_meanwhile(*what, **values):
+                row = await ask(*what, **values)
+                asked.append(row)
+                if len(asked) == 1:
+                    await queue.job_manager.finish_job(first, Status.SUCCEEDED, delete_job=False)
+                return row
+
+            queue.connector.execute_query_one_async = ended_meanwhile
+            second = await queue.job_manager.fetch_job(queues=None, worker_id=worker_id)
+            assert second is not None
+            assert not drained
+            await queue.job_manager.finish_job(second, Status.SUCCEEDED, delete_job=False)
+            assert await queue.job_manager.fetch_job(queues=None, worker_id=worker_id) is None
+            assert drained
+
+    asyncio.run(run())

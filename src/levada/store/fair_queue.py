@@ -23,15 +23,20 @@ class _FairJobs(JobManager):
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         if queues is not None:
             raise ValueError("workers of Levada serve all queues")
-        known = {"worker_id": worker_id, "background": self._background, "tasks": list(self._app.tasks)}
-        row = await self.connector.execute_query_one_async(query=query("take_job").decode(), **known)
-        if row["id"] is not None:
-            return Job.from_row(row)
-        if self._on_drained is not None:
+        taken = await self._taken(worker_id)
+        if taken is None and self._on_drained is not None:
             held = await self.connector.execute_query_one_async(query=query("holds_jobs").decode(), worker_id=worker_id)
             if not held["jobs"]:
-                self._on_drained()
-        return None
+                # A job of ours may have ended since we asked, and let go of the lock under which another waits.
+                taken = await self._taken(worker_id)
+                if taken is None:
+                    self._on_drained()
+        return taken
+
+    async def _taken(self, worker_id: int) -> Job | None:
+        known = {"worker_id": worker_id, "background": self._background, "tasks": list(self._app.tasks)}
+        row = await self.connector.execute_query_one_async(query=query("take_job").decode(), **known)
+        return None if row["id"] is None else Job.from_row(row)
 
 
 def fair_queue(worker_url: str, background: int, on_drained: Callable[[], None] | None) -> App:
