@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -24,7 +24,7 @@ from levada.store.documents import put_document
 from levada.store.indicators import latest_indicators
 from levada.store.jobs import TASK_NEW_DATA, TASK_PUBLISH, Priority, enqueue, make_queue, release_stalled
 from levada.store.plans import list_plans
-from levada.store.runs import list_runs, start_run
+from levada.store.runs import list_runs, request_run, start_run
 from levada.store.usage import list_usage
 
 pytestmark = pytest.mark.usefixtures("empty_queue")
@@ -61,6 +61,28 @@ def test_a_gap_in_the_input_fails_the_run_at_once_and_says_what_to_do(in_databas
         assert run.error is not None
         assert run.error["code"] == "input-gap"
         assert "tank TNK" in str(run.error["message"])
+
+    in_database(check)
+
+
+def test_a_run_that_falls_due_before_the_first_data_is_put_aside_and_later_it_is_a_failure(in_database: Any, installation: Installation, tenant: str) -> None:
+    async def due(database: Database, at: datetime) -> Run:
+        async with database.tenant(tenant) as db:
+            run_id = (await request_run(db, kind=RunKind.PLAN, cause=Cause.TIMETABLE, issue_time=at, due_at=at, at=at)).run_id
+        await drain(database, installation, Published())
+        return await run_of(database, tenant, run_id)
+
+    async def check(database: Database) -> None:
+        await tiny.put_in(database, tenant)
+        early = await due(database, tiny.NOW + timedelta(hours=5))  # its levels are too old
+        assert early.state is RunState.CANCELLED
+        assert [e["code"] for e in early.history] == ["not-yet"]
+        assert "tank TNK" in str(early.history[0]["message"])
+        async with database.tenant(tenant) as db:
+            assert await dead_letters(db, 10) == []
+        assert (await due(database, tiny.NOW)).state is RunState.DONE
+        # Once it has had a plan, levels that do not come are somebody's to look at.
+        assert (await due(database, tiny.NOW + timedelta(hours=6))).state is RunState.FAILED
 
     in_database(check)
 

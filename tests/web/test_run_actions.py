@@ -179,4 +179,5 @@ def test_a_run_that_is_being_computed_tells_how_it_gets_on_and_its_pages_look_ag
             await cancel_run(db, run_id, "ana", NOW)
 
     world.run(end)
+    assert "cancelled by ana" in client.get(pages[0]).text
     assert not any("hx-trigger" in client.get(p).text or "least possible" in client.get(p).text for p in pages)

@@ -19,7 +19,7 @@ from psycopg_pool import PoolTimeout
 
 from levada.clock import Clock
 from levada.domain.bundle import Bundle
-from levada.domain.errors import LevadaError
+from levada.domain.errors import InputGap, LevadaError
 from levada.domain.plan import PlanResult
 from levada.domain.run import Accounting, Cause, Run, RunKind, RunState
 from levada.domain.training import TrainResult
@@ -33,7 +33,7 @@ from levada.store.database import Database
 from levada.store.indicators import put_indicators
 from levada.store.jobs import TASK_PUBLISH, Priority, enqueue
 from levada.store.models import put_models
-from levada.store.plans import publish_plan
+from levada.store.plans import list_plans, publish_plan
 from levada.store.runs import (
     add_history,
     add_usage,
@@ -42,6 +42,7 @@ from levada.store.runs import (
     finish_run,
     get_run,
     give_way,
+    put_aside,
     put_progress,
     start_run,
 )
@@ -117,6 +118,8 @@ async def compute_run(
     except ComputeFailed as e:
         failed = e
     except LevadaError as e:
+        if isinstance(e, InputGap) and await _is_too_early(database, run, e, clock):
+            return RunState.CANCELLED
         failed = ComputeFailed(e.as_document(), permanent=True)
     except Exception as e:  # whatever it is, the run must not stay `running` for ever
         log.exception("defect")
@@ -132,6 +135,18 @@ async def compute_run(
         raise TryAgain(str(failed), in_s)
     await _fail(database, run, {**failed.document, "attempts": run.attempts}, failed.taken, by.name, clock)
     return RunState.FAILED
+
+
+async def _is_too_early(database: Database, run: Run, gap: InputGap, clock: Clock) -> bool:
+    """Whether a run fell due before the utility's first data had come: it is put aside then, which is no failure that somebody must look at."""
+    if run.cause is not Cause.TIMETABLE or run.bundle_id is not None:
+        return False
+    async with database.tenant(run.tenant_id) as db:
+        if await list_plans(db, 1):
+            return False
+        await put_aside(db, run, str(gap), clock.now())
+    log.info("the first data have not come yet; nothing is computed", problem=str(gap))
+    return True
 
 
 def _was_too_large(run: Run) -> bool:

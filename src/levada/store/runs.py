@@ -37,6 +37,7 @@ __all__ = [
     "get_run",
     "give_way",
     "list_runs",
+    "put_aside",
     "put_progress",
     "request_run",
     "retry_run",
@@ -186,6 +187,13 @@ async def give_way(db: TenantConnection, run: Run, at: datetime) -> UUID | None:
     await db.one("cancel_run", run_id=run.run_id, at=at, entry=Jsonb(entry))
     await _tell(db, run.run_id, RunState.CANCELLED)
     return UUID(str(newer["run_id"]))
+
+
+async def put_aside(db: TenantConnection, run: Run, why: str, at: datetime) -> None:
+    """Cancel a run of the timetable that came before a utility had what a first plan needs; `why` says what that is. Data that come ask for one."""
+    entry = _entry({"code": "not-yet", "message": f"not computed, as there is nothing yet to plan the first time from: {why}"}, at)
+    if await db.one("cancel_run", run_id=run.run_id, at=at, entry=Jsonb(entry)) is not None:
+        await _tell(db, run.run_id, RunState.CANCELLED)
 
 
 async def retry_run(db: TenantConnection, run_id: UUID, by: str, at: datetime) -> None:

@@ -40,6 +40,8 @@ class RunRow:
     """Earlier attempts and who intervened, each in a sentence with its time."""
     progress: str = ""
     """While it is computed: the best cost so far and how far above the least possible that is at most."""
+    why_not: str = ""
+    """Why it was cancelled."""
 
 
 def run_row(run: Run, now: datetime, d: Display) -> RunRow:
@@ -72,6 +74,7 @@ def run_row(run: Run, now: datetime, d: Display) -> RunRow:
         bundle_id=run.bundle_id or "",
         result_sha256=run.result_sha256 or "",
         progress=_progress(run, d),
+        why_not=str(run.history[-1]["message"]) if run.state is RunState.CANCELLED and run.history else "",
         history=tuple(f"{d.local.near(parse_instant(str(entry['at'])), now)}: {entry['message']}" for entry in run.history),
     )
 
