@@ -2,7 +2,8 @@
 
 `python -m benchmarks.kills [--kills 500] [--seed 1]` starts the whole product with two workers and a clock that runs 30 times as fast, has six
 tiny utilities plan every quarter of an hour, and kills one of its processes after another: workers, what computes for them, timetable, pages, SFTP, and PostgreSQL. Then it waits
-until nothing is left to do, and counts. Exits 1 where a run is stuck, was done twice, or a plan is missing.
+until nothing is left to do, and counts. Exits 1 where a run is stuck, was done twice, or a plan is missing,
+2 where a run fails before anything was killed.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from levada.store.series import Delivery, add_readings
 UTILITIES, RATE = 6, 30.0
 PAUSE_S = (0.5, 2.5)
 """Between two kills."""
+_SHOWN = 20
 WEIGHTS = {"worker": 5, "computing": 3, "timetable": 2, "web": 1, "sftp": 1, "postgres": 2}
 
 
@@ -85,7 +87,7 @@ async def _found(product: Product) -> tuple[Counter[str], int, int, list[str]]:
             if plans[run["run_id"]] != (run["state"] == "done"):
                 wrong.append(f"run {run['run_id']} is {run['state']} and has {plans[run['run_id']]} plans")
             if run["state"] == "failed":
-                wrong.append(f"run {run['run_id']} failed: {json.dumps(run['error'])[:300]}")
+                wrong.append(f"run {run['run_id']} failed: {run['error'].get('message', run['error'])}")
         twice = [due for due, n in Counter(run["due_at"] for run in runs).items() if n > 1]
         wrong += [f"town-{i}: more than one run was made for {due}" for due in twice]
     await database.close()
@@ -106,6 +108,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         product.start()
         asyncio.run(_fill(product, told, hours=12 + options.kills * sum(PAUSE_S) / 2 * RATE / 3600 * 2))
+
+        def begun() -> tuple[Counter[str], int, int, list[str]] | None:
+            seen = asyncio.run(_found(product))
+            return seen if seen[2] or seen[3] else None
+
+        _, _, done, wrong = wait_for("first run", begun, 180, 1.0)
+        if not done:
+            print(f"nothing was killed: without that already a run went wrong: {wrong[0]}")
+            return 2
         began = time.monotonic()
         while killed.total() < options.kills:
             time.sleep(rng.uniform(*PAUSE_S))
@@ -128,8 +139,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shutil.rmtree(folder, ignore_errors=True)
     print(f"kills     {killed.total()} in {took:.0f} s: {json.dumps(dict(killed))}")
     print(f"runs      {json.dumps(dict(states))}; {done} done once each with one plan; {unfinished} of the present quarter of an hour still open; {len(wrong)} wrong")
-    for text in wrong:
+    for text in wrong[:_SHOWN]:
         print(f"  {text}")
+    if len(wrong) > _SHOWN:
+        print(f"  and {len(wrong) - _SHOWN} more")
     return 1 if wrong else 0
 
 

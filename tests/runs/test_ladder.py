@@ -37,7 +37,7 @@ def no_new_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scheduler finds nothing that keeps the limits: a real solution, said to be infeasible."""
     solve = ladder.solve
 
-    def fruitless(problem: PumpingProblem, start: PumpSchedule | None) -> Any:
+    def fruitless(problem: PumpingProblem, start: PumpSchedule | None, progress: Any) -> Any:
         return replace(solve(problem, work=QUICK), feasible=False)
 
     monkeypatch.setattr(ladder, "solve", fruitless)
@@ -127,7 +127,7 @@ def test_nothing_is_left_of_a_plan_of_other_pumps_or_another_day(previous: Plan)
 def test_a_new_plan_begins_its_search_from_the_previous_one(previous: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     solve, starts = ladder.solve, []
 
-    def watched(problem: PumpingProblem, start: PumpSchedule | None) -> Any:
+    def watched(problem: PumpingProblem, start: PumpSchedule | None, progress: Any) -> Any:
         starts.append(start)
         return solve(problem, work=QUICK, start=start)
 

@@ -12,7 +12,7 @@ from litestar.testing import TestClient
 from tests.web.conftest import World, bearer
 from tests.web.samples import NOW, PUMPS
 
-from levada.store.database import Database
+from levada.store.database import DATABASE_TROUBLE, Database
 from levada.store.files import QuarantineRow, add_quarantine, record_file
 from levada.store.runs import get_run
 
@@ -219,3 +219,14 @@ def test_the_description_is_also_a_page_that_loads_nothing_from_elsewhere(client
     assert "/v1/tenants/{tenant}/plans/current" in page.text
     assert "<script" not in page.text
     assert 'src="http' not in page.text
+
+
+@pytest.mark.parametrize("trouble", DATABASE_TROUBLE)
+def test_a_request_that_meets_the_database_s_death_is_told_to_come_again(client: TestClient[Any], world: World, monkeypatch: pytest.MonkeyPatch, trouble: type[Exception]) -> None:
+    async def gone(*_: Any) -> None:
+        raise trouble("terminating connection")
+
+    monkeypatch.setattr("levada.web.api.runs.list_runs", gone)
+    answer = client.get(f"/v1/tenants/{world.own}/runs", headers=bearer(world.token))
+    assert (answer.status_code, answer.headers["retry-after"], answer.json()["code"]) == (503, "3", "database-away")
+    assert "terminating" not in answer.text

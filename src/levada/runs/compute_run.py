@@ -14,9 +14,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
 from levada.clock import Clock
 from levada.domain.bundle import Bundle
 from levada.domain.errors import InputGap, LevadaError
@@ -29,7 +26,7 @@ from levada.runs.freeze import freeze, freeze_training
 from levada.runs.limits import RunLimits
 from levada.runs.shadowing import after_plan, after_shadow, given_to_stable
 from levada.store.bundles import get_bundle, put_bundle
-from levada.store.database import Database
+from levada.store.database import DATABASE_TROUBLE, Database
 from levada.store.indicators import put_indicators
 from levada.store.jobs import TASK_PUBLISH, Priority, enqueue
 from levada.store.models import put_models
@@ -49,12 +46,9 @@ from levada.store.runs import (
 from levada.telemetry.log import get_logger
 from levada.telemetry.trace import span
 
-__all__ = ["DATABASE_TROUBLE", "MAX_ATTEMPTS", "MAX_FAILURES", "MAX_KILLED", "TryAgain", "again_in_s", "compute_run"]
+__all__ = ["MAX_ATTEMPTS", "MAX_FAILURES", "MAX_KILLED", "TryAgain", "again_in_s", "compute_run"]
 
 log = get_logger("runs")
-
-DATABASE_TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
-"""The database is gone or restarting: nothing is wrong with the work itself."""
 
 MAX_FAILURES = 3
 """Attempts that a run has when its computing crashes or hits a limit."""

@@ -15,9 +15,8 @@ from levada.clock import Clock
 from levada.domain.errors import LevadaError
 from levada.domain.run import Cause, RunKind
 from levada.domain.settings import Timetable, Utility
-from levada.runs.compute_run import DATABASE_TROUBLE
 from levada.runs.due import Due, due_between, next_due
-from levada.store.database import Database, TenantConnection
+from levada.store.database import DATABASE_TROUBLE, Database, TenantConnection
 from levada.store.documents import document_versions, find_document
 from levada.store.runs import request_run
 from levada.store.tenants import list_tenants

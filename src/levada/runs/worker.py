@@ -27,11 +27,11 @@ from levada.clock import Clock
 from levada.domain.errors import LevadaError, NotFound, SetupError
 from levada.domain.run import RunKind, RunState
 from levada.runs.child import PIPELINE, ComputeChild
-from levada.runs.compute_run import DATABASE_TROUBLE, TryAgain, compute_run
+from levada.runs.compute_run import TryAgain, compute_run
 from levada.runs.contender import Contender, this_version
 from levada.runs.limits import RunLimits
 from levada.runs.new_data import plan_on_new_data
-from levada.store.database import Database
+from levada.store.database import DATABASE_TROUBLE, Database
 from levada.store.dead_letters import add_dead_job
 from levada.store.jobs import (
     BACKGROUND_JOBS,

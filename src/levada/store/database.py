@@ -24,12 +24,15 @@ from levada.domain.tenant import TenantId
 from levada.store.queries import query
 from levada.telemetry.log import get_logger
 
-__all__ = ["CONNECTED", "Connection", "Database", "Event", "RegistryConnection", "TenantConnection"]
+__all__ = ["CONNECTED", "DATABASE_TROUBLE", "Connection", "Database", "Event", "RegistryConnection", "TenantConnection"]
 
 log = get_logger("store")
 
 CONNECTED = "connected"
 """Topic of the event that `listen` gives whenever it begins to hear: what happened before was not heard, so catch up now."""
+
+DATABASE_TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+"""The database is gone or restarting: nothing is wrong with what was to be done."""
 
 _MAX_PAYLOAD_BYTES = 7800  # PostgreSQL refuses notifications of 8000 bytes and more
 

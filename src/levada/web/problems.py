@@ -12,6 +12,7 @@ from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 
 from levada.domain.errors import LevadaError
+from levada.store.database import DATABASE_TROUBLE
 from levada.telemetry.log import get_logger
 from levada.web.attempts import TooManyAttempts
 from levada.web.page import page
@@ -123,5 +124,15 @@ def _on_anything(request: Request[Any, Any, Any], error: Exception) -> Response[
     return _answer(request, {"type": "urn:levada:problem:fault", "title": "A fault of the program.", "status": 500, "code": "fault", "message": text, "detail": text})
 
 
-exception_handlers: ExceptionHandlersMap = {LevadaError: _on_levada_error, HTTPException: _on_http_error, Exception: _on_anything}
+def _on_database_away(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """The database went away, or restarts, while the request was served: what it was to change is changed wholly or not at all."""
+    log.warning("the database was away for a request", path=request.url.path, method=request.method, problem=type(error).__name__)
+    text = "the database cannot be had at this moment; try again in a few seconds"
+    document = {"type": "urn:levada:problem:database-away", "title": "The database is away.", "status": 503, "code": "database-away", "message": text, "detail": text}
+    return _answer(request, document, {"Retry-After": "3"})
+
+
+exception_handlers: ExceptionHandlersMap = {
+    LevadaError: _on_levada_error, HTTPException: _on_http_error, **dict.fromkeys(DATABASE_TROUBLE, _on_database_away), Exception: _on_anything,
+}  # fmt: skip
 """For the application: every error that leaves a route passes one of these."""
