@@ -28,6 +28,7 @@ from levada.store.runs import (
     fail_run,
     finish_run,
     get_run,
+    put_aside,
     put_progress,
     request_run,
     start_run,
@@ -181,3 +182,15 @@ def test_a_run_that_is_being_computed_tells_how_it_gets_on_and_its_pages_look_ag
     world.run(end)
     assert "cancelled by ana" in client.get(pages[0]).text
     assert not any("hx-trigger" in client.get(p).text or "least possible" in client.get(p).text for p in pages)
+
+
+def test_a_utility_without_a_plan_is_told_why_the_run_that_was_due_was_put_aside(client: TestClient[Any], world: World, tenant: str) -> None:
+    async def aside(database: Database) -> None:
+        async with database.tenant(tenant) as db:
+            made = await request_run(db, kind=RunKind.PLAN, cause=Cause.TIMETABLE, issue_time=NOW, due_at=NOW, at=NOW)
+            await put_aside(db, await get_run(db, made.run_id), "tank T1 has no level", NOW)
+
+    world.run(aside)
+    sign_in(client, "viewer@own.example")
+    for page in (f"/t/{tenant}", f"/t/{tenant}/runs"):
+        assert "tank T1 has no level" in client.get(page).text

@@ -84,3 +84,8 @@ class Run:
     shadow_of: UUID | None = None
     history: tuple[dict[str, object], ...] = ()
     """What became of earlier attempts, who cancelled it or had it tried again: entries as errors are (code, message, ...), each with `at`; the oldest first."""
+
+    @property
+    def why_cancelled(self) -> str:
+        """In words; empty for a run that is not cancelled."""
+        return str(self.history[-1]["message"]) if self.state is RunState.CANCELLED and self.history else ""

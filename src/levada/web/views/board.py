@@ -268,7 +268,7 @@ def board_view(data: BoardData, d: Display) -> BoardView:
     ahead = switches(force.plan, data.now) if force and not force.expired(data.now) else []
     rows = [run_row(run, data.now, d) for run in data.runs]
     # A training that failed is no missing plan, nor does one that went well make up for it.
-    failed = next((run.error for run in data.runs if run.kind is RunKind.PLAN), None)
+    last = next((run for run in data.runs if run.kind is RunKind.PLAN), None)
     pumps_note = ""
     if force is not None and force.expired(data.now):
         pumps_note = d.t("pumps.expired")
@@ -297,7 +297,7 @@ def board_view(data: BoardData, d: Display) -> BoardView:
         warnings=_warnings(stored, data.release, d),
         runs=rows,
         needs=[] if stored else _needs(data, d),
-        last_problem=str(failed.get("message", "")) if failed else "",
+        last_problem="" if last is None else str((last.error or {}).get("message", "")) or last.why_cancelled,
         plan_id=str(stored.plan_id) if stored else "",
         may_start=data.may_start,
         busy=next((row for row in rows if row.state in ("queued", "running")), None),

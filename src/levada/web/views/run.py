@@ -74,7 +74,7 @@ def run_row(run: Run, now: datetime, d: Display) -> RunRow:
         bundle_id=run.bundle_id or "",
         result_sha256=run.result_sha256 or "",
         progress=_progress(run, d),
-        why_not=str(run.history[-1]["message"]) if run.state is RunState.CANCELLED and run.history else "",
+        why_not=run.why_cancelled,
         history=tuple(f"{d.local.near(parse_instant(str(entry['at'])), now)}: {entry['message']}" for entry in run.history),
     )
 
