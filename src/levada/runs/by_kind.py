@@ -11,15 +11,12 @@ from levada.schedule import Progress
 
 __all__ = ["compute"]
 
-_KINDS = (RunKind.PLAN.value, RunKind.TRAIN.value)
-
-
 def compute(bundle: Bundle, tell: Callable[[Progress], None] | None = None) -> bytes:
     """The result of a bundle as canonical JSON; `tell` hears how a plan gets on. Raises BundleError for a kind that nothing computes, and what the kind's own
     function does."""
     match bundle.kind:
-        case RunKind.PLAN.value:
+        case RunKind.PLAN:
             return pipeline.compute(bundle, tell)
-        case RunKind.TRAIN.value:
+        case RunKind.TRAIN:
             return training.compute(bundle)
-    raise BundleError(bundle.bundle_id, f"is a bundle for {bundle.kind!r}; this version computes {' and '.join(_KINDS)}")
+    raise BundleError(bundle.bundle_id, f"is a bundle for {bundle.kind!r}; this version computes {' and '.join(RunKind)}")

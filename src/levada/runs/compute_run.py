@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from collections import deque
 from collections.abc import Coroutine, Mapping
 from datetime import datetime
 from typing import Any
@@ -100,7 +101,7 @@ async def compute_run(
         with span("run.freeze", attempt=run.attempts):
             bundle = await _frozen(database, run, clock.now())
         with span("run.compute", bundle=bundle.bundle_id):
-            told: list[dict[str, object]] = []
+            told: deque[dict[str, object]] = deque(maxlen=1)
             computed = await _while_wanted(database, run, child.compute(bundle, allowed, memory_bytes, told.append), told)
         if computed is None:
             log.info("the run has ended elsewhere; computing it was stopped")
@@ -163,8 +164,8 @@ def _since_retry(run: Run) -> int:
     return max((i + 1 for i, entry in enumerate(run.history) if entry["code"] == "retried"), default=0)
 
 
-async def _while_wanted(database: Database, run: Run, computing: Coroutine[Any, Any, Computed], told: list[dict[str, object]]) -> Computed | None:
-    """What `computing` gives, or None, with it cancelled, as soon as the run has ended without us. What it has `told` meanwhile is stored."""
+async def _while_wanted(database: Database, run: Run, computing: Coroutine[Any, Any, Computed], told: deque[dict[str, object]]) -> Computed | None:
+    """What `computing` gives, or None, with it cancelled, as soon as the run has ended without us. What it has `told` last is stored."""
     task, watch = asyncio.ensure_future(computing), asyncio.ensure_future(_until_ended(database, run, told))
     try:
         await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
@@ -178,7 +179,7 @@ async def _while_wanted(database: Database, run: Run, computing: Coroutine[Any, 
         await asyncio.gather(task, watch, return_exceptions=True)
 
 
-async def _until_ended(database: Database, run: Run, told: list[dict[str, object]]) -> None:
+async def _until_ended(database: Database, run: Run, told: deque[dict[str, object]]) -> None:
     stored: dict[str, object] | None = None
     while True:
         await asyncio.sleep(_LOOK_S)
@@ -186,7 +187,6 @@ async def _until_ended(database: Database, run: Run, told: list[dict[str, object
             async with database.tenant(run.tenant_id) as db:
                 if told and told[-1] != stored:
                     stored = told[-1]
-                    del told[:-1]
                     await put_progress(db, run.run_id, stored)
                 if not (await get_run(db, run.run_id)).state.is_open:
                     return

@@ -23,7 +23,7 @@ from levada.schedule.progress import Teller
 from levada.schedule.reach import Zone, reach
 from levada.schedule.reach import whole as all_levels
 from levada.schedule.relaxation_values import VALUES, value_bound
-from levada.schedule.replan import Descent
+from levada.schedule.replan import Descent, is_large
 from levada.schedule.rules import follow_rules, set_valves
 from levada.schedule.search import Actions, Lean, actions_of, beam
 from levada.schedule.speeds import tune_speeds
@@ -45,8 +45,8 @@ _PEAKS = (0.75, 0.5, 0.25, 0.0)
 _PRICES = (0.3, 3.0, 30.0)
 """Where a total is beyond its limit, it is priced so that the limit would cost so many times running everything throughout."""
 
-_FAR, _SMALL = 0.02, 3000
-"""Share of the cost that a bound is off; options of all levers times steps: programmes of more are slow where they begin far from a good schedule."""
+_FAR = 0.02
+"""Share of the cost that a bound is off, from which programmes begin from more than one schedule."""
 
 _FIRST, _MORE = 5, 3
 """Programmes from each schedule to begin from before the best goes on alone; how many times more there are as long as limits are broken."""
@@ -225,7 +225,7 @@ class _Hunt:
         levers = levers_of(self.plant)
         starts = [best := self._ranked()[0]]
         is_far = best.severity > 0 or self.relaxation.value is None or best.cost - self.relaxation.value > _FAR * abs(best.cost)
-        if is_far and self.plant.n * sum(len(lever.counts) for lever in levers) <= _SMALL:
+        if is_far and not is_large(self.runner, levers):
             trials = [self._mended((counts, speeds, self.runner.first_choices)) for counts, speeds in [*others, *self._of_relaxation()]]
             starts += [c for c in self.runner.simulate_all(trials) if c is not None]
         ways = [Descent(self.runner, start, levers, self.price, self.teller) for start in starts]
@@ -236,6 +236,8 @@ class _Hunt:
         way = min(ways, key=lambda w: w.best.objective(self.price))
         way.go(self.work.programmes * (1 if way.best.severity == 0 else _MORE) - first)
         self.found |= {w.best.key: w.best for w in ways}
+        if self.teller.is_stopped:
+            return
         tuned = tune_speeds(self.runner, way.best, self.price, budget=self.work.simulations // 4)
         self.found[tuned.key] = tuned
 

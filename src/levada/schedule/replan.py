@@ -16,7 +16,7 @@ from levada.schedule.near import Lever, Near, near
 from levada.schedule.programme import Scope, best_near
 from levada.schedule.progress import Teller
 
-__all__ = ["Descent"]
+__all__ = ["Descent", "is_large"]
 
 _ROOM = 0.0005
 _REPAIRS = ((16.0, 0.001), (8.0, 0.003))
@@ -32,8 +32,13 @@ _RADIUS, _LEAST_RADIUS = 16.0, 4.0
 """Changes that a programme may make at first, and the fewest worth a programme."""
 
 
-_DIVERTING = 3000
-"""Options of all levers times steps: larger programmes in which full tanks send water elsewhere take minutes."""
+_LARGE = 3000
+"""Options of all levers times steps from which programmes are slow: those in which full tanks send water elsewhere, and those far from a good schedule, take minutes."""
+
+
+def is_large(runner: Runner, levers: list[Lever]) -> bool:
+    """Whether programmes over these levers are slow."""
+    return runner.plant.n * sum(len(lever.counts) for lever in levers) > _LARGE
 
 
 class Descent:
@@ -42,7 +47,7 @@ class Descent:
     def __init__(self, runner: Runner, start: Candidate, levers: list[Lever], price: float, teller: Teller) -> None:
         """`price`: cost of a unit of severity."""
         self._runner, self._levers, self._price, self._teller = runner, levers, price, teller
-        self._scopes = _scopes(len(levers), runner.plant.n * sum(len(lever.counts) for lever in levers) <= _DIVERTING)
+        self._scopes = _scopes(len(levers), not is_large(runner, levers))
         self._radius = np.full(len(self._scopes), _RADIUS)
         self._way = 0
         self._near: Near | None = None

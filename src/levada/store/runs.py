@@ -167,12 +167,10 @@ async def cancel_run(db: TenantConnection, run_id: UUID, by: str, at: datetime) 
 
     Noted in the audit log. Raises NotFound, and StateError for a run that has ended.
     """
-    entry = _entry({"code": "cancelled", "message": f"cancelled by {by}"}, at)
-    if await db.one("cancel_run", run_id=run_id, at=at, entry=Jsonb(entry)) is None:
+    if not await _cancel(db, run_id, "cancelled", f"cancelled by {by}", at):
         run = await get_run(db, run_id)
         raise StateError(f"run {run_id} is {run.state.value}", "only one that waits or is being computed can be cancelled")
     await note(db, by, "run cancelled", {"run_id": str(run_id)}, at)
-    await _tell(db, run_id, RunState.CANCELLED)
 
 
 async def give_way(db: TenantConnection, run: Run, at: datetime) -> UUID | None:
@@ -183,17 +181,21 @@ async def give_way(db: TenantConnection, run: Run, at: datetime) -> UUID | None:
     newer = await db.one("overtaking_run", kind=run.kind.value, issue_time=run.issue_time) if run.cause is Cause.TIMETABLE else None
     if newer is None:
         return None
-    entry = _entry({"code": "overtaken", "message": f"not computed: run {newer['run_id']}, which is newer, waited already"}, at)
-    await db.one("cancel_run", run_id=run.run_id, at=at, entry=Jsonb(entry))
-    await _tell(db, run.run_id, RunState.CANCELLED)
+    await _cancel(db, run.run_id, "overtaken", f"not computed: run {newer['run_id']}, which is newer, waited already", at)
     return UUID(str(newer["run_id"]))
 
 
 async def put_aside(db: TenantConnection, run: Run, why: str, at: datetime) -> None:
     """Cancel a run of the timetable that came before a utility had what a first plan needs; `why` says what that is. Data that come ask for one."""
-    entry = _entry({"code": "not-yet", "message": f"not computed, as there is nothing yet to plan the first time from: {why}"}, at)
-    if await db.one("cancel_run", run_id=run.run_id, at=at, entry=Jsonb(entry)) is not None:
-        await _tell(db, run.run_id, RunState.CANCELLED)
+    await _cancel(db, run.run_id, "not-yet", f"not computed, as there is nothing yet to plan the first time from: {why}", at)
+
+
+async def _cancel(db: TenantConnection, run_id: UUID, code: str, why: str, at: datetime) -> bool:
+    """False where it had ended."""
+    if await db.one("cancel_run", run_id=run_id, at=at, entry=Jsonb(_entry({"code": code, "message": why}, at))) is None:
+        return False
+    await _tell(db, run_id, RunState.CANCELLED)
+    return True
 
 
 async def retry_run(db: TenantConnection, run_id: UUID, by: str, at: datetime) -> None:
