@@ -45,7 +45,7 @@ _PEAKS = (0.75, 0.5, 0.25, 0.0)
 _PRICES = (0.3, 3.0, 30.0)
 """Where a total is beyond its limit, it is priced so that the limit would cost so many times running everything throughout."""
 
-_FAR = 0.02
+_FAR = 0.05
 """Share of the cost that a bound is off, from which programmes begin from more than one schedule."""
 
 _FIRST, _MORE = 5, 3
