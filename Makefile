@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do command -v $$p >/dev/null && e
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo clean-demo test lint types layers unit system browser bench bench-schedule bench-forecast bench-forecast-robust bench-forecast-cost bench-runs bench-kills lock reference clean
+.PHONY: help setup dev demo clean-demo test lint types layers unit system browser bench bench-schedule bench-replan bench-forecast bench-forecast-robust bench-forecast-cost bench-runs bench-kills lock reference clean
 
 help: ## what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,8 @@ test: dev browser lint types layers ## everything that must hold
 
 bench-schedule: dev ## schedules and bounds beside published ones, with plots in build/plots
 	@$(BIN)/python -m benchmarks.schedule --plots build/plots
+bench-replan: dev ## planning anew through a day from the plan before, beside planning from nothing
+	@$(BIN)/python -m benchmarks.replan
 bench-forecast: dev ## demand forecasts beside every competitor's and last week's, with and without weather
 	@$(BIN)/python -m benchmarks.forecast
 bench-forecast-robust: dev ## what gaps, frozen sensors, shifts, bursts and short histories do to them

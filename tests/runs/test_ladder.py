@@ -19,7 +19,7 @@ from levada.runs.problem import state_problem
 from levada.runs.steps import plan_steps
 from levada.schedule import Work
 
-QUICK = Work(audit_samples=200, beam=50, candidates=1, simulations=200, programmes=0)
+QUICK = Work(audit_samples=200, beam=50, candidates=1, simulations=200, quick_programmes=0, programmes=0)
 LATER = tiny.NOW + timedelta(hours=2, minutes=20)
 
 

@@ -52,7 +52,7 @@ def result(computed: bytes) -> PlanResult:
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scheduler spends little work: for tests of what is around it."""
-    monkeypatch.setattr(ladder, "solve", partial(solve, work=Work(audit_samples=300, beam=100, candidates=3, simulations=1500, programmes=2)))
+    monkeypatch.setattr(ladder, "solve", partial(solve, work=Work(audit_samples=300, beam=100, candidates=3, simulations=1500, quick_programmes=2, programmes=2)))
 
 
 def test_a_fresh_process_gives_the_same_bytes_and_one_that_differs_is_named_with_its_place(bundle: Bundle, computed: bytes) -> None:
@@ -193,7 +193,7 @@ def test_each_switch_has_its_cause_in_figures_and_an_outage_is_one(quickly: None
 
 def test_a_limit_that_does_not_hold_says_of_what_kind_and_until_when(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = tiny.plan_input(level_m=1.2, operation={"pumps": {name: {"status_series": f"pump.{name}.status", "available": False} for name in ("PU1", "PU2")}})
-    monkeypatch.setattr(ladder, "solve", partial(solve, work=Work(audit_samples=300, beam=10, candidates=1, simulations=50, programmes=0)))
+    monkeypatch.setattr(ladder, "solve", partial(solve, work=Work(audit_samples=300, beam=10, candidates=1, simulations=50, quick_programmes=0, programmes=0)))
     plan = result_of(inputs).plan
     assert plan.ladder is Ladder.RULES
     low = next(v for v in plan.audit.violations if v.limit == "level")

@@ -78,7 +78,7 @@ def test_a_model_of_a_zone_that_is_no_more_is_not_used(models: StoredModels) -> 
 
 
 def test_a_plan_is_made_without_a_model_that_cannot_be_read_and_its_flags_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ladder, "solve", partial(solve, work=Work(audit_samples=300, beam=100, candidates=3, simulations=1500)))
+    monkeypatch.setattr(ladder, "solve", partial(solve, work=Work(audit_samples=300, beam=100, candidates=3, simulations=1500, quick_programmes=2, programmes=2)))
     inputs = tiny.plan_input(models=StoredModels(TRAINED_AT, {"village": "no json"}))
     result = PlanResult.model_validate_json(pipeline.compute(inputs.to_bundle()))
     assert result.plan.ladder is Ladder.NEW

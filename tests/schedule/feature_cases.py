@@ -25,7 +25,7 @@ from levada.schedule.surface import Sampler
 
 __all__ = ["PRICE", "QUICK", "Searching", "random_problem", "search_broadly", "with_valve"]
 
-QUICK = Work(fit_samples=12, audit_samples=100, beam=80, candidates=4, simulations=6000, programmes=4)
+QUICK = Work(fit_samples=12, audit_samples=100, beam=80, candidates=4, simulations=6000, quick_programmes=4, programmes=4)
 PRICE = 1000.0
 
 

@@ -16,7 +16,7 @@ from levada.hydraulics.simulate import Simulator
 from levada.schedule import Solution, Work, solve
 from levada.schedule.switches import Switches
 
-LITTLE = Work(beam=40, candidates=3, simulations=3000, audit_samples=300, exact_solves=20_000, switch_solves=8_000)
+LITTLE = Work(beam=40, candidates=3, simulations=3000, audit_samples=300, exact_solves=20_000, switch_solves=8_000, quick_programmes=4, programmes=4)
 
 
 def at_ten_minutes(small: Small, **fields: Any) -> PumpingProblem:

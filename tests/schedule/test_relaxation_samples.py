@@ -19,7 +19,7 @@ def test_components_add_up_to_the_simulators_step(full: bool) -> None:
     counts = np.stack([rng.integers(0, len(c.pumps) + 1, 300) for c in plant.classes], axis=1)
     low, high = np.tile([c.bins[0][0] for c in plant.classes], (300, 1)), np.tile(plant.top_speed, (300, 1))
     speed = pump_speeds(plant, rng, counts, draw_speeds(rng, counts, low, high), unequal=True)
-    runs = run_steps(plant, 2, x, speed)
+    runs = run_steps(plant, np.full(len(x), 2), x, speed)
     steps = plant.simulator.steps(np.full(300, 2), plant.volume(x), speed, np.zeros((300, 0), np.int64))
     good = steps.severity == 0
     assert good.sum() > 50

@@ -16,7 +16,7 @@ from levada.domain.errors import ProblemError
 from levada.hydraulics.audit import audit
 from levada.schedule import Solution, Work, solve
 
-QUICK = Work(fit_samples=12, audit_samples=600, beam=120, candidates=6, simulations=8000, programmes=4)
+QUICK = Work(fit_samples=12, audit_samples=600, beam=120, candidates=6, simulations=8000, quick_programmes=4, programmes=4)
 
 
 def _bytes(solution: Solution) -> bytes:
@@ -173,3 +173,29 @@ def test_the_same_problem_gives_the_same_bytes_here_and_in_a_fresh_process() -> 
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.split()[-1] == hashlib.sha256(first).hexdigest()
+
+
+def _solves(solution: Solution) -> int:
+    return solution.certificate.work["hydraulic_solves"]
+
+
+def test_planning_anew_from_the_plan_before_takes_a_fraction_of_the_work_and_is_as_good() -> None:
+    problem = Small(pumps=1, upper=True, demand_l_per_s=12).problem(n=12)
+    first = solve(problem)
+    later = dataclasses.replace(problem, demand_m3_per_s=1.03 * problem.demand_m3_per_s, initial_level_m=problem.initial_level_m + 0.05)
+    anew, cold = solve(later, start=first.schedule), solve(later)
+    assert anew.feasible
+    assert audit(later, anew.schedule).accepted
+    assert anew.certificate.cost <= 1.01 * cold.certificate.cost
+    assert anew.certificate.lower_bound is not None
+    assert anew.certificate.lower_bound <= min(anew.certificate.cost, cold.certificate.cost)
+    assert _solves(anew) < 0.4 * _solves(cold)
+
+
+def test_an_earlier_plan_that_leads_nowhere_costs_no_feasible_schedule() -> None:
+    problem = Small(pumps=1, upper=True, demand_l_per_s=12).problem(n=12)
+    first = solve(problem, work=QUICK)
+    off = dataclasses.replace(first.schedule, on=np.zeros_like(first.schedule.on), speed=np.zeros_like(first.schedule.speed))
+    anew = solve(problem, work=QUICK, start=off)
+    assert anew.feasible
+    assert audit(problem, anew.schedule).accepted

@@ -15,10 +15,11 @@ The audit (`levada.hydraulics.audit`) judges by code of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -83,6 +84,7 @@ class Simulator:
         self._costs = StepCosts(problem)
         self._stepper = self._make_stepper()
         self._second: Simulator | None = None
+        self._watched: Sequence[Sequence[int]] = ()
 
     @property
     def solves(self) -> int:
@@ -198,31 +200,38 @@ class Simulator:
         self._stepper.put("group_node", [self.project.node_index(junctions[i].name) for i in members])
         self._stepper.put("group_ground", [junctions[i].elevation_m for i in members])
         self._stepper.count("groups", len(groups))
+        self._watched = groups
+        if self._second is not None:
+            self._second.watch(groups)
 
     # --- solves and steps -------------------------------------------------------------------------------------------
 
     def solves_at(self, step: Ints, volume: Floats, speed: Floats, choice: Ints) -> Solves:
-        """Solves by row: step (N,), volume (N, tanks), speed (N, pumps; 0 is off), choice of each valve (N, valves)."""
-        inflow, flow, power, delivers, pressure, port_flow, lowest, source, code = self._stepper.solves_at(step, volume, speed, choice)
+        """Solves by row: step (N,), volume (N, tanks), speed (N, pumps; 0 is off), choice of each valve (N, valves). Many rows are shared as in `steps`."""
+        found = self._shared(len(step), lambda stepper, at: stepper.solves_at(step[at], volume[at], speed[at], choice[at]))
+        inflow, flow, power, delivers, pressure, port_flow, lowest, source, code = found
         return Solves(inflow, flow, power, delivers > 0, pressure[:, : len(self.floors)], port_flow, lowest, source, code)
 
     def steps(self, step: Ints, volume: Floats, speed: Floats, choice: Ints, lasts_s: Ints | None = None) -> Steps:
         """Planning steps by row, arguments as in solves_at, whole or only `lasts_s` (N,) seconds of each. Many rows are shared with a second EPANET on a
         thread of its own."""
-        rows = len(step)
-        if rows < _WORTH_SHARING:
-            after, flow, power, drawn, severity, _, _ = self._stepper.steps(step, volume, speed, choice, lasts_s=lasts_s)
-        else:
-            if self._second is None:
-                self._second = Simulator(self.problem)
-            half = rows // 2
-            parts = [(e, np.s_[i:j]) for e, i, j in ((self._stepper, 0, half), (self._second._stepper, half, rows))]
-            with ThreadPoolExecutor(2) as threads:
-                asked = [threads.submit(e.steps, step[at], volume[at], speed[at], choice[at], lasts_s=None if lasts_s is None else lasts_s[at]) for e, at in parts]
-                both = [a.result() for a in asked]
-            after, flow, power, drawn, severity = (np.concatenate([b[i] for b in both]) for i in range(5))
+        found = self._shared(len(step), lambda stepper, at: stepper.steps(step[at], volume[at], speed[at], choice[at], lasts_s=None if lasts_s is None else lasts_s[at])[:5])
+        after, flow, power, drawn, severity = found
         hours = None if lasts_s is None else lasts_s / 3600.0
         return Steps(after, flow, power, self._costs.of(step, power, drawn, hours), drawn, severity @ self._weights, severity[:, _SUPPLY] == 0.0)
+
+    def _shared(self, rows: int, ask: Callable[[native.Stepper, slice], tuple[Any, ...]]) -> tuple[Any, ...]:
+        """What is asked for rows, by two EPANETs side by side where they are many."""
+        if rows < _WORTH_SHARING:
+            return ask(self._stepper, np.s_[:])
+        if self._second is None:
+            self._second = Simulator(self.problem)
+            self._second.watch(self._watched)
+        half = rows // 2
+        with ThreadPoolExecutor(2) as threads:
+            asked = [threads.submit(ask, e, at) for e, at in ((self._stepper, np.s_[:half]), (self._second._stepper, np.s_[half:]))]
+            both = [a.result() for a in asked]
+        return tuple(np.concatenate(parts) for parts in zip(*both, strict=True))
 
     def solve(self, step: int, volume: Floats, on: Bools, speed: Floats) -> Solve:
         """One hydraulic solve with the demand of `step` at tank volumes (m3), valves at their first choice. `on`, `speed` (pumps,)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,11 +46,14 @@ _PEAKS = (0.75, 0.5, 0.25, 0.0)
 _PRICES = (0.3, 3.0, 30.0)
 """Where a total is beyond its limit, it is priced so that the limit would cost so many times running everything throughout."""
 
-_FAR = 0.05
-"""Share of the cost that a bound is off, from which programmes begin from more than one schedule."""
+_BEST = 3
+"""Schedules of the beam, improved, that programmes begin from."""
 
-_FIRST, _MORE = 5, 3
-"""Programmes from each schedule to begin from before the best goes on alone; how many times more there are as long as limits are broken."""
+_RACE = (0.2, 0.3, 0.5)
+"""Shares of a schedule's quick programmes in each round of the race."""
+
+_MORE = 3
+"""How many times more programmes there are as long as limits are broken."""
 
 _VERIFICATIONS = 4
 """Rounds of checking the bound's models against simulated steps, and of widening what fails."""
@@ -76,9 +80,11 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
     runner = Runner(plant, fits)
     forecast = Forecast(plant, surfaces, runner.whole)
     price = _SEVERITY * _full_cost(plant, surfaces)
-    started = [known] if known is not None else []
+    started = [] if known is None else [known]
+    if known is None or not work.is_again:
+        started.append(_by_rules(plant))
     hunt = _Hunt(plant, runner, forecast, actions_of(plant, models, relaxation), relaxation, price, work, rng, teller)
-    best, schedule = hunt.best([*started, _by_rules(plant)])
+    best, schedule = hunt.best(started)
     checked, failed = 0, 0
     for _ in range(_VERIFICATIONS if not plant.problem.valves else 0):
         checked, failed = verify(plant, models, zones, forecast)
@@ -154,14 +160,15 @@ class _Hunt:
     def best(self, others: list[tuple[Ints, Floats]]) -> tuple[Candidate, PumpSchedule]:
         """The best schedule by classes and by pumps. `others`: counts and speeds of schedules to begin from beside those of the beam."""
         work = self.work
-        self._begin(self._beam(work.beam, None), work.candidates)
-        self._take([self._mended((counts, speeds, self.runner.first_choices)) for counts, speeds in others])
-        self._lean()
+        if not work.is_again:
+            self._begin(self._beam(work.beam, None), work.candidates)
+            self._lean()
+        self._plan_anew(others)
         for c in self._ranked()[: work.finalists]:
             if self.teller.is_stopped:
                 break
             self._improve(c, work.rounds, self.left)
-        self._plan_anew(others)
+        self._tune()
         # What the classes promise is looked at once more with the pumps that are to run: they are alike to a thousandth only.
         chosen = None
         for c in self._ranked()[: 1 + work.finalists]:
@@ -181,19 +188,26 @@ class _Hunt:
     def _begin(self, leaves: list[Trial], most: int) -> None:
         """Take the first leaves that fit, or the first of all made to fit."""
         fitting = [t for t in leaves[: 40 * most] if self.runner.fits(t[0])][:most]
-        self._take(fitting or [self._mended(leaves[0])])
+        self._take(fitting or [self._mended(leaves[0])], self.work.first_rounds)
 
-    def _take(self, trials: list[Trial]) -> None:
+    def _take(self, trials: list[Trial], rounds: int) -> list[Candidate]:
         """Simulate, and improve each a little."""
-        for c in self.runner.simulate_all(trials) if trials else []:
-            if c is not None and not self.teller.is_stopped:
-                self._improve(c, self.work.first_rounds, self.left // 2)
+        taken = [c for c in self.runner.simulate_all(trials) if c is not None] if trials else []
+        self.found |= {c.key: c for c in taken}
+        self._tell()
+        for c in taken if rounds else []:
+            if not self.teller.is_stopped:
+                self._improve(c, rounds, self.left // 2)
+        return taken
 
     def _improve(self, start: Candidate, rounds: int, budget: int) -> None:
         before = self.plant.simulator.solves
         c, _ = improve(self.runner, self.forecast, start, self.price, self.rng, budget=max(budget, 0), rounds=rounds)
         self.left -= self.plant.simulator.solves - before
         self.found[c.key] = c
+        self._tell()
+
+    def _tell(self) -> None:
         kept = [c.cost for c in self.found.values() if c.severity == 0]
         self.teller("search", min(kept, default=None), None if self.plant.problem.valves else self.relaxation.value)
 
@@ -218,28 +232,39 @@ class _Hunt:
             self._begin(self._beam(max(self.work.beam // 2, 1), lean), most)
 
     def _plan_anew(self, others: list[tuple[Ints, Floats]]) -> None:
-        """Programmes near the best; where that is far from the bound, and programmes are small, also near what else there was to begin from: it may
-        lie in a better valley."""
-        if not self.work.programmes:
+        """A race of quick programmes from several schedules, since better valleys are not seen from afar: the better half of them goes on, and further
+        each time. The winner goes on thoroughly, three times as far where limits are broken: it ends by itself where nothing more is promised."""
+        trials = [self._mended((counts, speeds, self.runner.first_choices)) for counts, speeds in [*others, *self._of_relaxation()]]
+        starts = [*self._ranked()[:_BEST], *self._take(trials, 0)]
+        starts = list({c.key: c for c in starts}.values())
+        if not self.work.quick_programmes:
             return
         levers = levers_of(self.plant)
-        starts = [best := self._ranked()[0]]
-        is_far = best.severity > 0 or self.relaxation.value is None or best.cost - self.relaxation.value > _FAR * abs(best.cost)
-        if is_far and not is_large(self.runner, levers):
-            trials = [self._mended((counts, speeds, self.runner.first_choices)) for counts, speeds in [*others, *self._of_relaxation()]]
-            starts += [c for c in self.runner.simulate_all(trials) if c is not None]
+        if is_large(self.runner, levers):
+            starts = sorted(starts, key=lambda c: c.objective(self.price))[:1]
         ways = [Descent(self.runner, start, levers, self.price, self.teller) for start in starts]
-        # All begin; the one that comes furthest goes on. Three times as far where limits are broken: it ends by itself where nothing more is promised.
-        first = self.work.programmes if len(ways) == 1 else min(_FIRST, self.work.programmes)
-        for way in ways:
-            way.go(first)
-        way = min(ways, key=lambda w: w.best.objective(self.price))
-        way.go(self.work.programmes * (1 if way.best.severity == 0 else _MORE) - first)
-        self.found |= {w.best.key: w.best for w in ways}
-        if self.teller.is_stopped:
+        for share in _RACE:
+            if self._is_proved():
+                return
+            for way in ways:
+                way.go(math.ceil(share * self.work.quick_programmes))
+                self.found[way.best.key] = way.best
+            ways = sorted(ways, key=lambda w: w.best.objective(self.price))[: -(-len(ways) // 2)]
+        way = ways[0]
+        if self._is_proved():
             return
-        tuned = tune_speeds(self.runner, way.best, self.price, budget=self.work.simulations // 4)
-        self.found[tuned.key] = tuned
+        way.go(self.work.programmes * (1 if way.best.severity == 0 else _MORE), thoroughly=True)
+        self.found[way.best.key] = way.best
+
+    def _is_proved(self) -> bool:
+        best, bound = self._ranked()[0], None if self.plant.problem.valves else self.relaxation.value
+        return best.severity == 0 and bound is not None and best.cost - bound <= self.work.gap * abs(best.cost)
+
+    def _tune(self) -> None:
+        """Speeds of the best, put to where they cost least."""
+        if self.work.quick_programmes and not self.teller.is_stopped:
+            tuned = tune_speeds(self.runner, self._ranked()[0], self.price, budget=self.work.simulations // 4)
+            self.found[tuned.key] = tuned
 
     def _of_relaxation(self) -> list[tuple[Ints, Floats]]:
         """The schedule of what the relaxation uses most in each step."""

@@ -9,7 +9,7 @@ the largest deviations of those steps times a factor, and what further, independ
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -103,6 +103,17 @@ def _ready(plant: Plant, s: Surface, k: int) -> Ints:
     return np.flatnonzero(ready)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Steps to run: the planning step, where from, how many, and which component at which configuration (-1, -1: none in particular)."""
+
+    step: int
+    zone: Zone
+    count: int
+    component: int = -1
+    kind: int = -1
+
+
 class _Drawer:
     """Runs steps at states drawn in zones, at configurations that may run, and tells them apart by component."""
 
@@ -110,29 +121,32 @@ class _Drawer:
         self.plant, self.models, self.rng, self.measured = plant, models, rng, 0
         self._of, self._meters = balances(plant), metered(plant.problem)
 
-    def draw(self, k: int, wanted: list[tuple[Zone, int, int, int]], *, unequal: bool) -> list[Rows]:
-        """By component, steps at step k: for each (zone, count, component, configuration) so many states, that component at this configuration
-        (-1, -1: none in particular), the others at any. `unequal` spreads speeds within a class."""
+    def draw(self, wanted: list[_Wanted], *, unequal: bool) -> list[list[Rows]]:
+        """Steps by planning step and component: for each of `wanted` so many states, its component at its configuration, the others at any. `unequal`
+        spreads speeds within a class. All are run at once, since runs of few rows take nearly as long as those of many."""
         plant, rng = self.plant, self.rng
-        y = np.concatenate([zone.draw(count, rng) for zone, count, _, _ in wanted])
+        y = np.concatenate([w.zone.draw(w.count, rng) for w in wanted])
+        step = np.repeat([w.step for w in wanted], [w.count for w in wanted])
         total = len(y)
         counts = np.zeros((total, len(plant.classes)), np.int64)
         low, high = np.zeros((total, len(plant.classes))), np.zeros((total, len(plant.classes)))
         chosen = []
         for m, s in enumerate(model.surface for model in self.models):
-            ready = _ready(plant, s, k)
-            parts = []
-            for _, count, which, kind in wanted:
-                any_kind = ready[rng.permutation(np.arange(count) % len(ready))] if len(ready) else np.zeros(count, np.int64)
-                parts.append(np.full(count, kind) if which == m else any_kind)
-            c = np.concatenate(parts)
+            ready = [_ready(plant, s, k) for k in range(plant.n)]
+            c = np.concatenate([np.full(w.count, w.kind) if w.component == m else _any(ready[w.step], w.count, rng) for w in wanted])
             own = list(s.component.classes)
             counts[:, own], low[:, own], high[:, own] = s.counts[c], s.low[c], s.high[c]
             chosen.append(c)
         mean = draw_speeds(rng, counts, low, high)
         self.measured += total if unequal else 0
-        runs = run_steps(plant, k, (y - plant.floor_m) / plant.rise_m, pump_speeds(plant, rng, counts, mean, unequal=unequal))
-        return [rows_of(plant, model, m, runs, chosen[m], mean, self._of, self._meters) for m, model in enumerate(self.models)]
+        runs = run_steps(plant, step, (y - plant.floor_m) / plant.rise_m, pump_speeds(plant, rng, counts, mean, unequal=unequal))
+        rows = [rows_of(plant, model, m, runs, chosen[m], mean, self._of, self._meters) for m, model in enumerate(self.models)]
+        return [[r.rows(step == k) for r in rows] for k in range(plant.n)]
+
+
+def _any(ready: Ints, count: int, rng: np.random.Generator) -> Ints:
+    """So many of the configurations that may run, each as often as another."""
+    return ready[rng.permutation(np.arange(count) % len(ready))] if len(ready) else np.zeros(count, np.int64)
 
 
 def rows_of(plant: Plant, model: Models, m: int, runs: Runs, configuration: Ints, mean: Floats, of: Floats, meters: tuple[MeterTerms, ...]) -> Rows:
@@ -178,29 +192,33 @@ def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler
     drawer = _Drawer(plant, models, sampler.rng)
     scale = _scale(plant, balances(plant), metered(plant.problem))
     places = [[t + 1 for t in m.tanks] for m in models]
+    zones = [_narrowed(plant, zone, k) for k, zone in enumerate(zones[:n])]
+    base = drawer.draw([_Wanted(k, zone, a_step // 3) for k, zone in enumerate(zones)], unequal=False)
+    pieces = [cut(zone, base[k], places, scale[k], most) for k, zone in enumerate(zones)]
+    everywhere = [_Wanted(k, piece, a_step // (3 * len(cuts))) for k, cuts in enumerate(pieces) for piece in cuts]
+    fit = _joined(base, drawer.draw(everywhere, unequal=False))
+    # Unequal speeds within a class, and states that the fit has not seen.
+    other = drawer.draw(everywhere, unequal=True)
+    if rare := [w for k in range(n) for w in _rare(plant, models, k, pieces[k], places, fit[k], 2 * a_step // 3)]:
+        fit = _joined(fit, drawer.draw(rare, unequal=False))
+        other = _joined(other, drawer.draw(rare, unequal=True))
     for k in range(n):
-        zone = _narrowed(plant, zones[k], k)
-        base = drawer.draw(k, [(zone, a_step // 3, -1, -1)], unequal=False)
-        pieces = cut(zone, base, places, scale[k], most)
-        everywhere = [(piece, a_step // (3 * len(pieces)), -1, -1) for piece in pieces]
-        fit = [a.joined(b) for a, b in zip(base, drawer.draw(k, everywhere, unequal=False), strict=True)]
-        # Unequal speeds within a class, and states that the fit has not seen.
-        other = drawer.draw(k, everywhere, unequal=True)
-        if rare := _rare(plant, models, pieces, places, fit, 2 * a_step // 3):
-            fit = [a.joined(b) for a, b in zip(fit, drawer.draw(k, rare, unequal=False), strict=True)]
-            other = [a.joined(b) for a, b in zip(other, drawer.draw(k, rare, unequal=True), strict=True)]
         for i, m in enumerate(models):
-            m.pieces.append(pieces)
-            m.patches.append(_fit(plant, m, [shadow_of(piece, places[i]) for piece in pieces], fit[i], other[i]))
+            m.pieces.append(pieces[k])
+            m.patches.append(_fit(plant, m, [shadow_of(piece, places[i]) for piece in pieces[k]], fit[k][i], other[k][i]))
             m.possible[k, [patch.configuration for patch in m.patches[k]]] = True
     for m in models:
         m.samples = drawer.measured
     return models
 
 
-def _rare(plant: Plant, models: list[Models], pieces: list[Zone], places: list[list[int]], rows: list[Rows], most: int) -> list[tuple[Zone, int, int, int]]:
+def _joined(these: list[list[Rows]], others: list[list[Rows]]) -> list[list[Rows]]:
+    return [[a.joined(b) for a, b in zip(mine, more, strict=True)] for mine, more in zip(these, others, strict=True)]
+
+
+def _rare(plant: Plant, models: list[Models], k: int, pieces: list[Zone], places: list[list[int]], rows: list[Rows], most: int) -> list[_Wanted]:
     """What to draw again for modes that were seen too seldom to be fitted: where their tanks are full, and all over the piece."""
-    wanted: list[tuple[Zone, int, int, int]] = []
+    wanted: list[_Wanted] = []
     whole = pieces[0] if len(pieces) == 1 else Zone(np.max([p.d for p in pieces], axis=0))
     for i, m in enumerate(models):
         r = rows[i].rows(rows[i].holds)
@@ -211,14 +229,14 @@ def _rare(plant: Plant, models: list[Models], pieces: list[Zone], places: list[l
         for c, mode in sorted(set(zip(r.configuration.tolist(), r.mode.tolist(), strict=True))):
             at = (r.configuration == c) & (r.mode == mode)
             if ordinary[at].all():
-                wanted += [(piece, enough, i, c) for piece, here in zip(pieces, inside, strict=True) if 0 < (at & here).sum() < enough]
+                wanted += [_Wanted(k, piece, enough, i, c) for piece, here in zip(pieces, inside, strict=True) if 0 < (at & here).sum() < enough]
             elif at.sum() < (few := _FEW * (1 + 2 * len(m.tanks))):
                 # Where a tank filled up: near the states in which it was seen to.
                 d = whole.d.copy()
                 d[np.ix_(own, own)] = np.minimum(d[np.ix_(own, own)], _near(r.y[at], plant.rise_m[m.tanks]))
-                wanted.append((Zone.closed(d), 2 * few, i, c))
-    share = most / max(sum(w[1] for w in wanted), 1)
-    return wanted if share >= 1 else [(zone, max(round(count * share), 2), i, c) for zone, count, i, c in wanted]
+                wanted.append(_Wanted(k, Zone.closed(d), 2 * few, i, c))
+    share = most / max(sum(w.count for w in wanted), 1)
+    return wanted if share >= 1 else [replace(w, count=max(round(w.count * share), 2)) for w in wanted]
 
 
 def _near(y: Floats, rise_m: Floats) -> Floats:

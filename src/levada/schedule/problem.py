@@ -13,7 +13,7 @@ a solve is done with tank levels held, so parts of the network that meet only in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -30,7 +30,7 @@ class Work:
     """How much deterministic work a solve may spend. Seconds never count: the same problem and work give the same bytes."""
 
     gap: float = 0.002
-    """Once cost and bound of the exact search are this near to each other, as a share of the cost, the broad search is not asked."""
+    """Once cost and bound are this near to each other, as a share of the cost, the search is over."""
     exact_points: int = 60
     """States drawn for each step, group and configuration of the exact search's models, twice: to fit and to measure."""
     exact_cells: int = 60_000
@@ -42,7 +42,7 @@ class Work:
     audit_samples: int = 3000
     """Independent EPANET step transitions that measure the margins of the bound."""
     beam: int = 400
-    """States kept after each step of the beam search."""
+    """States kept after each step of the beam search; 0 for none: the search begins with what else there is alone."""
     candidates: int = 12
     """Schedules of the beam that are simulated in EPANET."""
     simulations: int = 60_000
@@ -50,13 +50,27 @@ class Work:
     first_rounds: int = 2
     """Improvements made to every candidate."""
     finalists: int = 2
-    """Candidates that are improved further, for up to `rounds` improvements."""
+    """The best schedules of all, which are improved further, for up to `rounds` improvements."""
     rounds: int = 40
+    quick_programmes: int = 16
+    """Quick mixed-integer programmes near a schedule to begin from, as long as it is among the best of these."""
     programmes: int = 16
-    """Mixed-integer programmes near the best schedule."""
+    """Thorough ones near the best schedule, after those."""
     switch_solves: int = 2_000_000
     """Hydraulic solves that the search on switch instants may spend, where pumps may be switched within steps."""
     seed: int = 0
+
+    @property
+    def is_again(self) -> bool:
+        return not self.beam
+
+    def again(self) -> Work:
+        """For planning anew from an earlier plan: what goes on from there and from the relaxation, and a bound from fewer samples. Of the exact search only
+        where all pumps can be swapped, since elsewhere it seldom proves anything."""
+        return replace(
+            self, fit_samples=min(self.fit_samples, 12), audit_samples=min(self.audit_samples, 700), beam=0, finalists=0,
+            quick_programmes=min(self.quick_programmes, 7), programmes=0,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,16 +75,16 @@ def pump_speeds(plant: Plant, rng: np.random.Generator, counts: Ints, mean: Floa
     return speed
 
 
-def run_steps(plant: Plant, step: int, x: Floats, speed: Floats) -> Runs:
-    """Planning step `step` from states x (N, tanks) with pumps at `speed` (N, pumps), valves at their first choice."""
+def run_steps(plant: Plant, step: Ints, x: Floats, speed: Floats) -> Runs:
+    """Planning steps by row: step (N,), from states x (N, tanks) with pumps at `speed` (N, pumps), valves at their first choice."""
     problem, engine = plant.problem, plant.simulator
     rows, tanks, parts = len(x), plant.tanks, len(plant.components)
-    duration, h = int(problem.steps.durations_s[step]), problem.hydraulic_step_s
-    order = np.lexsort(speed.T)  # pumps are set once a run of like rows
+    order = np.lexsort((*speed.T, step))  # demands and pumps are set once a run of like rows
     back = np.argsort(order, kind="stable")
-    x, speed = x[order], speed[order]
+    steps, x, speed = step[order], x[order], speed[order]
+    duration, h = np.array(problem.steps.durations_s, np.int64)[steps], problem.hydraulic_step_s
     volume = plant.volume(x)
-    steps, choice = np.full(rows, step, np.int64), np.repeat(plant.first_choice, rows, axis=0)
+    choice = np.repeat(plant.first_choice, rows, axis=0)
     inflow, energy = np.zeros((rows, parts, tanks)), np.zeros((rows, plant.pumps))
     flow = np.zeros((rows, plant.pumps))
     holds, shut, barred = np.ones((rows, parts), bool), np.zeros((rows, parts, tanks), bool), np.zeros((rows, parts, tanks), bool)
@@ -96,7 +96,7 @@ def run_steps(plant: Plant, step: int, x: Floats, speed: Floats) -> Runs:
         q = s.inflow
         # A tank at a limit that moves beyond it (engine: saturation) breaks a limit; within a second of it no event is made any more.
         saturated = ((q > _STILL_M3_PER_S) & (high - v <= q) & ~problem.may_stand_full) | ((q < -_STILL_M3_PER_S) & (v - low <= -q))
-        dt = np.minimum(h - t[left] % h, duration - t[left])
+        dt = np.minimum(h - t[left] % h, duration[left] - t[left])
         # Cut short where a tank reaches a limit, to the second, as the simulator does.
         rises, falls = (q > 0) & (v < high), (q < 0) & (v > low)
         room = np.where(rises | falls, (np.where(rises, high, low) - v) / np.where(q == 0, 1.0, q), np.inf)
@@ -117,7 +117,7 @@ def run_steps(plant: Plant, step: int, x: Floats, speed: Floats) -> Runs:
         volume[left] = snapped
         inflow[left] += given
         energy[left] += s.power * dt[:, None] / 3.6e6
-        flow[left] += s.flow * dt[:, None] / duration
+        flow[left] += s.flow * (dt / duration[left])[:, None]
         ok = np.repeat(((s.warning < 100) & ~np.isin(s.warning, _UNSOLVED))[:, None], parts, axis=1)
         for m, c in enumerate(plant.components):
             own = [j for k in c.classes for j in plant.classes[k].pumps]

@@ -32,6 +32,9 @@ _RADIUS, _LEAST_RADIUS = 16.0, 4.0
 """Changes that a programme may make at first, and the fewest worth a programme."""
 
 
+_LEAST_GAIN = 1e-4
+"""Share of the cost that is gained where a success is worth another programme of its kind."""
+
 _LARGE = 3000
 """Options of all levers times steps from which programmes are slow: those in which full tanks send water elsewhere, and those far from a good schedule, take minutes."""
 
@@ -50,38 +53,56 @@ class Descent:
         self._scopes = _scopes(len(levers), not is_large(runner, levers))
         self._radius = np.full(len(self._scopes), _RADIUS)
         self._way = 0
+        self._is_thorough = False
+        self._failed: set[bytes] = set()
         self._near: Near | None = None
         self.best = start
 
-    def go(self, programmes: int) -> Candidate:
-        """The best found in at most so many programmes more, repairs besides."""
+    @property
+    def is_at_end(self) -> bool:
+        """Whether nothing more is promised near the best schedule."""
+        return bool((self._radius < _LEAST_RADIUS).all())
+
+    def go(self, programmes: int, *, thoroughly: bool = False) -> Candidate:
+        """The best found in at most so many programmes more, repairs besides. Once they are thorough, what quick ones came to an end with is tried again."""
         runner, levers, price, radius = self._runner, self._levers, self._price, self._radius
+        if thoroughly and not self._is_thorough:
+            self._is_thorough, self._way = True, 0
+            radius[:] = _RADIUS
+            self._failed.clear()
         for _ in range(programmes):
-            if self._teller.is_stopped or (radius < _LEAST_RADIUS).all():
+            if self._teller.is_stopped or self.is_at_end:
                 break
             self._near = self._near or near(runner, self.best, levers)
             while radius[self._way] < _LEAST_RADIUS:
                 self._way = (self._way + 1) % len(radius)
-            scope = replace(self._scopes[self._way], changes=float(radius[self._way]))
+            scope = replace(self._scopes[self._way], changes=float(radius[self._way]), is_thorough=self._is_thorough)
             found = self._repaired(_promised(runner, self._near, levers, scope, price))
-            if found is not None and found.objective(price) < self.best.objective(price) - 1e-6 * (1.0 + abs(self.best.cost)):
+            gain = 0.0 if found is None else self.best.objective(price) - found.objective(price)
+            if found is not None and gain > 1e-6 * (1.0 + abs(self.best.cost)):
                 self.best, self._near = found, None
+                self._teller("search", found.cost if found.severity == 0 else None)
+            if gain > _LEAST_GAIN * abs(self.best.cost):
                 np.maximum(radius, _LEAST_RADIUS, out=radius)
                 radius[self._way] *= 2.0
-                self._teller("search", found.cost if found.severity == 0 else None)
             else:
                 radius[self._way] = 0.0 if found is not None and found.key == self.best.key else radius[self._way] / 2.0
                 self._way = (self._way + 1) % len(radius)
         return self.best
 
     def _repaired(self, found: Candidate | None) -> Candidate | None:
-        """What was found, put right as far as it is a little amiss."""
+        """What was found, put right as far as it is a little amiss, unless that was tried in vain before: the best has only come down since."""
+        promised = found
         for changes, room in _REPAIRS:
-            if found is None or found.key == self.best.key or not 0 < found.severity < _LITTLE or (self.best.severity == 0 and found.cost >= self.best.cost):
+            if found is None or found.key == self.best.key or found.key in self._failed or not 0 < found.severity < _LITTLE:
                 break
-            repair = replace(self._scopes[0], changes=changes, room=room)
+            if self.best.severity == 0 and found.cost >= self.best.cost:
+                break
+            repair = replace(self._scopes[0], changes=changes, room=room, is_thorough=self._is_thorough)
             repaired = _promised(self._runner, near(self._runner, found, self._levers), self._levers, repair, self._price)
             found = repaired if repaired is not None and repaired.objective(self._price) < found.objective(self._price) else found
+        if promised is not None and found is not None and found.objective(self._price) >= self.best.objective(self._price):
+            self._failed.add(promised.key)
         return found
 
 

@@ -57,8 +57,9 @@ def solve(
 ) -> Solution:
     """Schedule the pumps. The same problem, work and start give the same bytes.
 
+    `start` is a schedule to begin from, such as the previous plan: no more than `work.again()` is spent then, unless that finds none that keeps all limits.
     `progress` is told whenever cost or bound have moved, and stops the search by returning False: the best schedule so far is returned.
-    `start` is a schedule to begin from, such as the previous plan. `engine` makes the hydraulics, EPANET's unless told otherwise.
+    `engine` makes the hydraulics, EPANET's unless told otherwise.
     Where no schedule holds all limits, the one that breaks them least is returned, with `feasible` false.
     Raises ProblemError for a problem that contradicts itself, NetworkError for a network that EPANET refuses.
     """
@@ -67,14 +68,14 @@ def solve(
     plant = Plant(problem, engine)
     teller = Teller(progress, plant)
     if problem.scenarios is None:
-        found = _solve_once(plant, work, teller, start)
+        found = _solve_from(start, plant, work, teller)
         best, others, bounds, water = found.schedule, found.others, found.bounds, found.water
     else:
         # The bound of the problem without scenarios stands: they only take schedules away.
         solved: list[_Found] = []
 
         def once(asked: PumpingProblem) -> PumpSchedule:
-            solved.append(_solve_once(Plant(asked, engine), work, teller, solved[-1].schedule if solved else start))
+            solved.append(_solve_from(solved[-1].schedule if solved else start, Plant(asked, engine), work, teller))
             return solved[-1].schedule
 
         best = solve_with_scenarios(problem, once, engine)
@@ -127,6 +128,16 @@ class _Found:
     water: Floats
 
 
+def _solve_from(start: PumpSchedule | None, plant: Plant, work: Work, teller: Teller) -> _Found:
+    """From an earlier schedule with less work, and with all of it where that breaks a limit."""
+    if start is None:
+        return _solve_once(plant, work, teller, None)
+    found = _solve_once(plant, work.again(), teller, start)
+    if teller.is_stopped or not plant.simulator.run(found.schedule).violations:
+        return found
+    return _solve_once(plant, work, teller, found.schedule)
+
+
 def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | None) -> _Found:
     """Both searches, as far as they are needed. Demand scenarios are left aside."""
     rng = _rng(plant.problem, work)
@@ -136,7 +147,7 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
     best: PumpSchedule | None = None
     others: list[PumpSchedule] = []
     water = np.zeros((plant.n + 1, plant.tanks))
-    if applies(plant):
+    if applies(plant) and not (work.is_again and len(plant.classes) > 1):
         exact = search_exactly(plant, rng, fits, work, known, teller)
         bounds.append(exact.bound)
         if exact.counts is not None:

@@ -50,7 +50,7 @@ def _verify_step(plant: Plant, models: list[Models], zones: list[Zone], forecast
     x = plant.state(np.array([s[1] for s in steps]))
     counts, speeds = np.array([s[2] for s in steps]), np.array([s[3] for s in steps])
     speed = np.array([np.where(on, v, 0.0) for on, v in (plant.pumps_on(k, c, s) for c, s in zip(counts, speeds, strict=True))])
-    runs = run_steps(plant, k, x, speed)
+    runs = run_steps(plant, np.full(len(x), k), x, speed)
     parts = forecast.configuration(counts, speeds)
     bad = np.zeros(len(steps), bool)
     place = _pieces_of(plant, models[0].pieces[k], zones, k, x, bad)
