@@ -27,6 +27,7 @@ async def retention(bundle_days: int | None, as_json: bool) -> None:
     """
     from levada.serve import opened
     from levada.store.bundles import drop_bundles
+    from levada.store.content import sweep_objects
     from levada.store.tenants import list_tenants
 
     settings = settings_now()
@@ -36,9 +37,11 @@ async def retention(bundle_days: int | None, as_json: bool) -> None:
             tenants = [row.tenant_id for row in await list_tenants(registry)]
         for tenant in tenants:
             async with database.tenant(tenant) as db:
-                found.append((tenant, await drop_bundles(db, older_than=timedelta(days=days), by="retention", at=settings.clock.now())))
+                dropped = await drop_bundles(db, older_than=timedelta(days=days), by="retention", at=settings.clock.now())
+            found.append((tenant, dropped, await sweep_objects(database, tenant)))
     if as_json:
-        print_json([{"tenant": t, "bundles": d.bundles, "contents": d.contents, "bytes": d.bytes} for t, d in found])
+        print_json([{"tenant": t, "bundles": d.bundles, "contents": d.contents, "bytes": d.bytes, "objects": swept} for t, d, swept in found])
         return
-    for tenant, dropped in found:
-        click.echo(f"{tenant:16} {dropped.bundles:6} inputs older than {days} days dropped, {dropped.bytes / 1e6:.1f} MB")
+    for tenant, dropped, swept in found:
+        apart = f", {swept} objects deleted from the bundle store" if settings.bundle_store else ""
+        click.echo(f"{tenant:16} {dropped.bundles:6} inputs older than {days} days dropped, {dropped.bytes / 1e6:.1f} MB{apart}")

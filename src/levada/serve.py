@@ -16,6 +16,7 @@ one of each (and as many workers as asked for) as child processes, restarts what
 | LEVADA_BACKGROUND_JOBS | training and backtest jobs of one tenant that run at a time, over all workers | 16 |
 | LEVADA_CANDIDATES | other installed versions whose runs a worker does as well: their virtual environments, separated by `:` | none |
 | LEVADA_ONLY_OWN_VERSION | `1` for a worker of a candidate's own installation: it leaves runs that no version is named for to others | 0 |
+| LEVADA_BUNDLE_STORE | where inputs of runs are kept: `s3://BUCKET/PREFIX`, `gs://...`, `az://...`, `file:///FOLDER`; credentials in that store's own variables, such as AWS_ACCESS_KEY_ID | the database |
 | LEVADA_BUNDLE_DAYS | how long `levada retention` keeps the inputs of runs | 400 |
 | LEVADA_CLOCK | a clock that runs faster, for demonstrations | real time |
 | LEVADA_LOG | `text` or `json` | text |
@@ -74,6 +75,7 @@ class Settings:
     background_jobs: int
     candidates: tuple[Path, ...]
     only_own_version: bool
+    bundle_store: str | None
     bundle_days: int
     clock: Clock
     log_form: Literal["json", "text"]
@@ -120,6 +122,7 @@ class Settings:
             background_jobs=number("LEVADA_BACKGROUND_JOBS", BACKGROUND_JOBS, 1, 100_000),
             candidates=tuple(Path(p) for p in env.get("LEVADA_CANDIDATES", "").split(os.pathsep) if p),
             only_own_version=env.get("LEVADA_ONLY_OWN_VERSION", "0") == "1",
+            bundle_store=env.get("LEVADA_BUNDLE_STORE") or None,
             bundle_days=number("LEVADA_BUNDLE_DAYS", 400, 1, 36_500),
             clock=Clock.from_setting(env.get("LEVADA_CLOCK")),
             log_form=cast(Literal["json", "text"], form),
@@ -160,9 +163,11 @@ async def connect(settings: Settings) -> Installation:
 async def opened(settings: Settings, *, max_size: int = 4) -> AsyncIterator[tuple[Installation, Database]]:
     """The database for the time of a command or part."""
     from levada.store.database import Database
+    from levada.store.objects import Objects
 
+    objects = None if settings.bundle_store is None else Objects.at(settings.bundle_store)
     installation = await connect(settings)
-    database = await Database.open(installation.app_url, max_size=max_size)
+    database = await Database.open(installation.app_url, max_size=max_size, objects=objects)
     try:
         yield installation, database
     finally:
@@ -186,6 +191,7 @@ async def _web(settings: Settings) -> None:
     installation = await connect(settings)
     app = make_app(
         database_url=installation.app_url,
+        bundle_store=settings.bundle_store,
         clock=settings.clock,
         secure_cookies=settings.secure_cookies,
         demo_note=None if settings.clock.is_real else f"demo clock ×{settings.clock.rate:g}",
@@ -233,6 +239,8 @@ async def _worker(settings: Settings, *, drain: bool = False) -> Counts:
 
     candidates = [await contender_at(path) for path in settings.candidates]
     async with opened(settings) as (installation, database):
+        if database.objects is not None:
+            await database.objects.check()
         return await work(
             database, installation.worker_url, settings.clock, drain=drain, handlers={TASK_PUBLISH: handle_publish}, limits=settings.run_limits, background=settings.background_jobs,
             candidates=candidates, only_own=settings.only_own_version,

@@ -211,7 +211,7 @@ class _Worker:
             if isinstance(e, TryAgain):
                 log.warning("job is tried again", because=str(e), in_s=e.in_s)
             elif isinstance(e, _TROUBLE):
-                log.warning("the database was gone while a job ran; it is tried again", problem=_said(e))
+                log.warning("the database or the store beside it was gone while a job ran; it is tried again", problem=_said(e))
             if _AGAIN.get_retry_decision(exception=e, job=context.job) is None:
                 await self._give_up(context.job, e)
                 self._count(job_id, failed=True)

@@ -52,6 +52,9 @@ _BEST = 3
 _RACE = (0.2, 0.3, 0.5)
 """Shares of a schedule's quick programmes in each round of the race."""
 
+_SAME = 1e-4
+"""Schedules whose costs differ by no more than this share are taken for those of one valley."""
+
 _MORE = 3
 """How many times more programmes there are as long as limits are broken."""
 
@@ -249,12 +252,17 @@ class _Hunt:
             for way in ways:
                 way.go(math.ceil(share * self.work.quick_programmes))
                 self.found[way.best.key] = way.best
-            ways = sorted(ways, key=lambda w: w.best.objective(self.price))[: -(-len(ways) // 2)]
+            ways = self._apart(sorted(ways, key=lambda w: w.best.objective(self.price)))[: -(-len(ways) // 2)]
         way = ways[0]
         if self._is_proved():
             return
         way.go(self.work.programmes * (1 if way.best.severity == 0 else _MORE), thoroughly=True)
         self.found[way.best.key] = way.best
+
+    def _apart(self, ways: list[Descent]) -> list[Descent]:
+        """The ways, the best first, without those that have come to where a better one is."""
+        costs = [way.best.objective(self.price) for way in ways]
+        return [way for i, way in enumerate(ways) if all(costs[i] - cost > _SAME * abs(cost) for cost in costs[:i])]
 
     def _is_proved(self) -> bool:
         best, bound = self._ranked()[0], None if self.plant.problem.valves else self.relaxation.value

@@ -29,18 +29,18 @@ class Dropped:
 
 
 async def put_bundle(db: TenantConnection, bundle: Bundle, at: datetime) -> str:
-    """Keep a bundle; returns its id. The same content again changes nothing."""
+    """Keep a bundle; returns its id. The same content again changes nothing. Raises ObjectsAway."""
     bundle_id = bundle.bundle_id
     known = await db.one("get_bundle", bundle_id=bundle_id)
     if known is None or known["dropped_at"] is not None:
-        await put_content(db, bundle.parts.values())
+        await put_content(db, bundle.parts.values(), apart=True)
         await db.execute("add_bundle", bundle_id=bundle_id, kind=bundle.kind, parts=Jsonb(bundle.part_ids), at=at)
         await db.execute("restore_bundle", bundle_id=bundle_id)
     return bundle_id
 
 
 async def get_bundle(db: TenantConnection, bundle_id: str) -> Bundle:
-    """Raises NotFound; InputGap when it was dropped by retention; BundleError when what is kept does not have that id any more (a damaged disk)."""
+    """Raises NotFound; ObjectsAway; InputGap when it was dropped by retention; BundleError when what is kept does not have that id any more (a damaged disk)."""
     row = await db.one("get_bundle", bundle_id=bundle_id)
     if row is None:
         raise NotFound("bundle", bundle_id)

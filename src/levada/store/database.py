@@ -21,6 +21,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from levada.domain.errors import NotFound, SetupError
 from levada.domain.tenant import TenantId
+from levada.store.objects import Objects, ObjectsAway
 from levada.store.queries import query
 from levada.telemetry.log import get_logger
 
@@ -31,8 +32,8 @@ log = get_logger("store")
 CONNECTED = "connected"
 """Topic of the event that `listen` gives whenever it begins to hear: what happened before was not heard, so catch up now."""
 
-DATABASE_TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
-"""The database is gone or restarting: nothing is wrong with what was to be done."""
+DATABASE_TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, ObjectsAway)
+"""The database, or the store beside it, is gone or restarting: nothing is wrong with what was to be done."""
 
 _MAX_PAYLOAD_BYTES = 7800  # PostgreSQL refuses notifications of 8000 bytes and more
 
@@ -80,9 +81,10 @@ class Connection:
 class TenantConnection(Connection):
     """A transaction that sees and writes one tenant's rows, whatever is asked of it."""
 
-    def __init__(self, raw: AsyncConnection[DictRow], channel: str, tenant_id: TenantId) -> None:
+    def __init__(self, raw: AsyncConnection[DictRow], channel: str, tenant_id: TenantId, objects: Objects | None) -> None:
         super().__init__(raw, channel)
         self.tenant_id = tenant_id
+        self.objects = objects
 
     async def notify(self, topic: str, detail: dict[str, Any]) -> None:
         """Tell listeners, once this transaction has committed. `detail` must be small JSON: names and ids, no content."""
@@ -99,14 +101,16 @@ class RegistryConnection(Connection):
 class Database:
     """The pools of one process to one database, as the application's role."""
 
-    def __init__(self, url: str, pool: AsyncConnectionPool[AsyncConnection[DictRow]], channel: str) -> None:
+    def __init__(self, url: str, pool: AsyncConnectionPool[AsyncConnection[DictRow]], channel: str, objects: Objects | None) -> None:
         self.url = url
+        self.objects = objects
         self._pool = pool
         self._channel = channel
 
     @classmethod
-    async def open(cls, url: str, *, min_size: int = 1, max_size: int = 8, wait_s: float = 15.0) -> Self:
-        """Connect, waiting up to `wait_s` for a server that is just starting. Raises SetupError when it cannot be had."""
+    async def open(cls, url: str, *, min_size: int = 1, max_size: int = 8, wait_s: float = 15.0, objects: Objects | None = None) -> Self:
+        """Connect, waiting up to `wait_s` for a server that is just starting. `objects`: where inputs of runs are kept, if not in the database. Raises
+        SetupError when it cannot be had."""
         deadline = asyncio.get_running_loop().time() + wait_s
         while True:
             try:
@@ -138,7 +142,7 @@ class Database:
         except PoolTimeout as e:
             await pool.close()
             raise SetupError(f"the database at {_without_password(url)} gives no connections", "look at its max_connections") from e
-        return cls(url, pool, str(row["channel"]) if row else "")
+        return cls(url, pool, str(row["channel"]) if row else "", objects)
 
     async def close(self) -> None:
         await self._pool.close()
@@ -147,7 +151,7 @@ class Database:
     async def tenant(self, tenant_id: TenantId) -> AsyncIterator[TenantConnection]:
         """A transaction of one tenant: commits at the end, rolls back on an exception. Raises NotFound for an unknown tenant."""
         async with self._pool.connection() as raw:
-            db = TenantConnection(raw, self._channel, tenant_id)
+            db = TenantConnection(raw, self._channel, tenant_id, self.objects)
             # Local to the transaction: a setting of the session would leak to whoever uses this connection next.
             await db.execute("enter_tenant", tenant_id=tenant_id)
             if await db.one("tenant_is_there") is None:

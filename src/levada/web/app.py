@@ -18,6 +18,7 @@ from litestar.static_files import create_static_files_router
 
 from levada.clock import Clock
 from levada.store.database import Database
+from levada.store.objects import Objects
 from levada.web.access import Cookies, installation_keys
 from levada.web.api import API_ROUTES, HEALTH_ROUTES, openapi_config
 from levada.web.events import keep_listening
@@ -33,7 +34,7 @@ _MOST_BODY_BYTES = 1 << 20
 """No route takes more than a form; files come by SFTP."""
 
 
-def make_app(*, database_url: str, clock: Clock, secure_cookies: bool, demo_note: str | None) -> Litestar:
+def make_app(*, database_url: str, clock: Clock, secure_cookies: bool, demo_note: str | None, bundle_store: str | None = None) -> Litestar:
     """The application for the database at `database_url` (the application's role).
 
     `secure_cookies`: cookies only over HTTPS. `demo_note`: shown beside the clock on every page, such as "demo clock ×120".
@@ -43,7 +44,7 @@ def make_app(*, database_url: str, clock: Clock, secure_cookies: bool, demo_note
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        database = await Database.open(database_url)
+        database = await Database.open(database_url, objects=None if bundle_store is None else Objects.at(bundle_store))
         try:
             cookies.use_keys(*await installation_keys(database))
             site.opened = database

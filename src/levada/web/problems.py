@@ -127,7 +127,7 @@ def _on_anything(request: Request[Any, Any, Any], error: Exception) -> Response[
 def _on_database_away(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """The database went away, or restarts, while the request was served: what it was to change is changed wholly or not at all."""
     log.warning("the database was away for a request", path=request.url.path, method=request.method, problem=type(error).__name__)
-    text = "the database cannot be had at this moment; try again in a few seconds"
+    text = "the database, or the store beside it, cannot be had at this moment; try again in a few seconds"
     document = {"type": "urn:levada:problem:database-away", "title": "The database is away.", "status": 503, "code": "database-away", "message": text, "detail": text}
     return _answer(request, document, {"Retry-After": "3"})
 
