@@ -66,6 +66,12 @@ async def names(objects: Objects | None, tenant: str) -> list[str]:
     return sorted([name async for batch in objects.names(tenant) for name in batch])
 
 
+async def fails(database: Database, tenant: str) -> None:
+    async with database.tenant(tenant) as db:
+        await put_content(db, [os.urandom(9_000)], apart=True)
+        raise RuntimeError("the transaction fails after its object was put")
+
+
 def test_large_parts_lie_apart_small_ones_in_the_database_and_both_come_back(installation: Installation, tenant: str, address: str) -> None:
     bundle = Bundle("plan", {"settings.json": b"{}", "series": LARGE})
 
@@ -90,9 +96,7 @@ def test_what_retention_drops_is_swept_and_what_another_bundle_or_transaction_ne
             await put_bundle(db, old, NOW - timedelta(days=50))
             await put_bundle(db, new, NOW)
         with pytest.raises(RuntimeError):
-            async with database.tenant(tenant) as db:
-                await put_content(db, [os.urandom(9_000)], apart=True)
-                raise RuntimeError("the transaction fails after its object was put")
+            await fails(database, tenant)
         async with database.tenant(tenant) as db:
             dropped = await drop_bundles(db, older_than=timedelta(days=30), by="retention", at=NOW)
             assert dropped.contents == 1

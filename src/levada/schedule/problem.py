@@ -65,8 +65,7 @@ class Work:
         return not self.beam
 
     def again(self) -> Work:
-        """For planning anew from an earlier plan: what goes on from there and from the relaxation, and a bound from fewer samples. Of the exact search only
-        where all pumps can be swapped, since elsewhere it seldom proves anything."""
+        """For planning anew from an earlier plan: what goes on from there and from the relaxation, and a bound from fewer samples."""
         return replace(
             self, fit_samples=min(self.fit_samples, 12), audit_samples=min(self.audit_samples, 700), beam=0, finalists=0,
             quick_programmes=min(self.quick_programmes, 7), programmes=0,

@@ -147,7 +147,7 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
     best: PumpSchedule | None = None
     others: list[PumpSchedule] = []
     water = np.zeros((plant.n + 1, plant.tanks))
-    if applies(plant) and not (work.is_again and len(plant.classes) > 1):
+    if applies(plant):
         exact = search_exactly(plant, rng, fits, work, known, teller)
         bounds.append(exact.bound)
         if exact.counts is not None:
