@@ -1,6 +1,6 @@
 """What people see: a .py and a .html of one name for each screen; layout.html holds what all pages carry.
 
-sign_in, tenants (which utilities stand how), board (the operator's page of one), plan, runs, run, files, file; error and docs
+sign_in, tenants (which utilities stand how), board (the operator's page of one), plan, runs, usage, run, files, file; error and docs
 have a template only. A route loads what it shows from the store and hands it to a view; a template decides nothing.
 """
 
@@ -13,6 +13,7 @@ from levada.web.screens.run_actions import cancel_run_button, promote_button, re
 from levada.web.screens.runs import runs_page
 from levada.web.screens.sign_in import sign_in_form, sign_in_post, sign_out
 from levada.web.screens.tenants import front, tenants_page
+from levada.web.screens.usage import usage_page
 
 __all__ = ["SCREEN_ROUTES"]
 
@@ -31,6 +32,7 @@ SCREEN_ROUTES = [
     plan_page,
     current_plan_page,
     runs_page,
+    usage_page,
     run_page,
     cancel_run_button,
     retry_button,

@@ -309,6 +309,17 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "release.withdrawn": ("The candidate was withdrawn; plans come from the stable version again.", "A candidata foi retirada; os planos vêm de novo da versão estável.", "La candidata fue retirada; los planes vienen de nuevo de la versión estable."),
     "release.promote": ("Make the candidate stable", "Tornar a candidata estável", "Hacer estable la candidata"),
     "release.roll_back": ("Back to the version before", "Voltar à versão anterior", "Volver a la versión anterior"),
+    # --- usage
+    "usage.title": ("What computing took", "O que o cálculo consumiu", "Lo que consumió el cálculo"),
+    "usage.note": ("By day in UTC, all kinds of runs together, comparisons of versions among them. The sums stay when runs are forgotten.", "Por dia em UTC, todos os tipos de execuções em conjunto, incluindo comparações de versões. As somas mantêm-se quando as execuções são esquecidas.", "Por día en UTC, todos los tipos de ejecuciones juntos, incluidas las comparaciones de versiones. Las sumas quedan cuando se olvidan las ejecuciones."),
+    "usage.day": ("Day (UTC)", "Dia (UTC)", "Día (UTC)"),
+    "usage.month": ("Month", "Mês", "Mes"),
+    "usage.failed": ("Failed", "Falharam", "Fallaron"),
+    "usage.memory": ("Memory held", "Memória ocupada", "Memoria ocupada"),
+    "usage.data": ("Read and written", "Lido e escrito", "Leído y escrito"),
+    "usage.waited": ("Mean wait", "Espera média", "Espera media"),
+    "usage.none": ("Nothing was computed in this month.", "Nada foi calculado neste mês.", "No se calculó nada en este mes."),
+    "usage.api": ("By kind and cause, as data", "Por tipo e causa, como dados", "Por tipo y causa, como datos"),
     # --- files
     "files.none": ("No file has been delivered yet.", "Ainda não foi entregue nenhum ficheiro.", "Aún no se ha entregado ningún archivo."),
     "file.received": ("Received", "Recebido", "Recibido"),
