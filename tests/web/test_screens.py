@@ -83,6 +83,28 @@ def test_a_utility_without_anything_says_what_a_plan_waits_for(client: TestClien
     assert "no data yet" in said
 
 
+def test_while_the_first_plan_is_computed_the_board_says_so(client: TestClient[Any], installation: Installation, world: World) -> None:
+    from levada.domain.run import Cause, RunKind
+    from levada.domain.tenant import Role
+    from levada.store.accounts import set_membership
+    from levada.store.runs import create_run, start_run
+
+    tenant = installation.new_tenant()
+
+    async def make(database: Database) -> None:
+        async with database.registry() as registry:
+            await set_membership(registry, "engineer@all.example", tenant, Role.ENGINEER)
+        async with database.tenant(tenant) as db:
+            run = await create_run(db, kind=RunKind.PLAN, cause=Cause.OPERATOR, issue_time=NOW, created_at=NOW)
+            await start_run(db, run.run_id, "worker", NOW)
+
+    world.run(make)
+    sign_in(client, "engineer@all.example")
+    said = text_of(client.get(f"/t/{tenant}").text)
+    assert "The first plan is being computed." in said
+    assert "waiting for data" not in said
+
+
 def test_a_utility_with_documents_but_no_readings_names_the_missing_levels(client: TestClient[Any], installation: Installation, world: World) -> None:
     from tests.web.samples import documents
 

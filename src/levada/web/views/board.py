@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from levada.domain.plan import Certificate, ForecastReport, Ladder, Plan
 from levada.domain.release import Release
-from levada.domain.run import Run, RunKind
+from levada.domain.run import Run, RunKind, RunState
 from levada.domain.series import Readings
 from levada.domain.settings import Operation
 from levada.store.plans import StoredPlan
@@ -164,7 +164,8 @@ def certificate_words(certificate: Certificate, d: Display) -> str:
 def _strip(data: BoardData, stored: StoredPlan | None, ahead: Sequence[Switch], d: Display) -> Strip:
     mode = mode_of(stored, data.now)
     if stored is None:
-        return Strip(mode=mode, label=d.t("ladder.none"), headline=d.t("headline.none"))
+        is_computed = any(run.kind is RunKind.PLAN and run.state is RunState.RUNNING for run in data.runs)
+        return Strip(mode=mode, label=d.t("ladder.none"), headline=d.t("headline.first" if is_computed else "headline.none"))
     plan, certificate = stored.plan, stored.plan.certificate
     until = d.local.near(plan.expires_at, data.now)
     headline = d.t("headline.expired", at=until) if mode == "expired" else d.t(f"headline.{mode}", until=until)
