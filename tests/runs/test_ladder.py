@@ -138,3 +138,15 @@ def test_a_new_plan_begins_its_search_from_the_previous_one(previous: Plan, monk
     assert second is None
     assert first is not None
     assert first.on[:, 0].tolist() == [previous.pumps[0].on[i % 24] for i in range(2, 27)]
+
+
+def test_what_rules_would_have_done_is_no_plan_to_begin_from(previous: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    solve, starts = ladder.solve, list[PumpSchedule | None]()
+
+    def watched(problem: PumpingProblem, start: PumpSchedule | None, progress: Any) -> Any:
+        starts.append(start)
+        return solve(problem, start=start, progress=progress, work=QUICK)
+
+    monkeypatch.setattr(ladder, "solve", watched)
+    plan_of(later(previous.model_copy(update={"ladder": Ladder.RULES})))
+    assert starts == [None]
