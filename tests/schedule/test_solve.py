@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.schedule.feature_cases import with_valve
 from tests.schedule.small_networks import Small, best_by_trying_all
 
 from levada.domain.errors import ProblemError
@@ -199,3 +200,14 @@ def test_an_earlier_plan_that_leads_nowhere_costs_no_feasible_schedule() -> None
     anew = solve(problem, work=QUICK, start=off)
     assert anew.feasible
     assert audit(problem, anew.schedule).accepted
+
+
+def test_planning_anew_begins_with_the_valves_as_the_plan_before_sets_them() -> None:
+    small = Small(pumps=2)
+    problem = with_valve(small.problem(n=8), small)
+    first = solve(problem, work=QUICK)
+    assert first.feasible
+    assert first.schedule.valve_choice.any(), "the valve is never moved, so the case tests nothing"
+    anew = solve(problem, work=dataclasses.replace(QUICK, quick_programmes=0, programmes=0), start=first.schedule)
+    assert anew.feasible
+    assert anew.certificate.cost <= first.certificate.cost + 1e-6 * abs(first.certificate.cost)

@@ -71,8 +71,8 @@ class Broad:
     water: Floats
 
 
-def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known: tuple[Ints, Floats] | None, teller: Teller) -> Broad:
-    """Search and bound. `known`: counts and speeds by class of a schedule to begin from as well. Sets the plant's first choice of valves."""
+def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known: Trial | None, teller: Teller) -> Broad:
+    """Search and bound. `known`: a schedule to begin from as well. Sets the plant's first choice of valves."""
     if plant.problem.valves:
         set_valves(plant)
     sampler = Sampler(plant, rng)
@@ -85,7 +85,7 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
     price = _SEVERITY * _full_cost(plant, surfaces)
     started = [] if known is None else [known]
     if known is None or not work.is_again:
-        started.append(_by_rules(plant))
+        started.append((*_by_rules(plant), runner.first_choices))
     hunt = _Hunt(plant, runner, forecast, actions_of(plant, models, relaxation), relaxation, price, work, rng, teller)
     best, schedule = hunt.best(started)
     checked, failed = 0, 0
@@ -160,8 +160,8 @@ class _Hunt:
         self.left = work.simulations
         self.found: dict[bytes, Candidate] = {}
 
-    def best(self, others: list[tuple[Ints, Floats]]) -> tuple[Candidate, PumpSchedule]:
-        """The best schedule by classes and by pumps. `others`: counts and speeds of schedules to begin from beside those of the beam."""
+    def best(self, others: list[Trial]) -> tuple[Candidate, PumpSchedule]:
+        """The best schedule by classes and by pumps. `others`: schedules to begin from beside those of the beam."""
         work = self.work
         if not work.is_again:
             self._begin(self._beam(work.beam, None), work.candidates)
@@ -234,11 +234,10 @@ class _Hunt:
                 break
             self._begin(self._beam(max(self.work.beam // 2, 1), lean), most)
 
-    def _plan_anew(self, others: list[tuple[Ints, Floats]]) -> None:
+    def _plan_anew(self, others: list[Trial]) -> None:
         """A race of quick programmes from several schedules, since better valleys are not seen from afar: the better half of them goes on, and further
         each time. The winner goes on thoroughly, three times as far where limits are broken: it ends by itself where nothing more is promised."""
-        trials = [self._mended((counts, speeds, self.runner.first_choices)) for counts, speeds in [*others, *self._of_relaxation()]]
-        starts = [*self._ranked()[:_BEST], *self._take(trials, 0)]
+        starts = [*self._ranked()[:_BEST], *self._take([self._mended(trial) for trial in [*others, *self._of_relaxation()]], 0)]
         starts = list({c.key: c for c in starts}.values())
         if not self.work.quick_programmes:
             return
@@ -274,7 +273,7 @@ class _Hunt:
             tuned = tune_speeds(self.runner, self._ranked()[0], self.price, budget=self.work.simulations // 4)
             self.found[tuned.key] = tuned
 
-    def _of_relaxation(self) -> list[tuple[Ints, Floats]]:
+    def _of_relaxation(self) -> list[Trial]:
         """The schedule of what the relaxation uses most in each step."""
         if not self.relaxation.weight:
             return []
@@ -282,7 +281,7 @@ class _Hunt:
         for surface, weight in zip(self.forecast.surfaces, self.relaxation.weight, strict=True):
             own, most = list(surface.component.classes), weight.argmax(axis=1)
             counts[:, own], speeds[:, own] = surface.counts[most], surface.high[most]
-        return [(counts, np.where(counts > 0, speeds, 0.0))]
+        return [(counts, np.where(counts > 0, speeds, 0.0), self.runner.first_choices)]
 
     def _mended(self, trial: Trial) -> Trial:
         counts, speeds, choices = trial

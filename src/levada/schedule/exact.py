@@ -16,6 +16,7 @@ import numpy as np
 from levada.domain.pumping import Bools
 from levada.domain.series import Floats
 from levada.schedule.assignment import Fits
+from levada.schedule.candidate import Trial
 from levada.schedule.certificate import Bound
 from levada.schedule.joint import Histories, JointConfigurations
 from levada.schedule.locks import Locks
@@ -116,8 +117,8 @@ def _stages(plant: Plant, joint: JointConfigurations, work: Work) -> tuple[_Stag
     return first, _Stage(1, cells, 6, (400, 3_000, 20_000, 120_000))
 
 
-def search_exactly(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known: tuple[Ints, Floats] | None, teller: Teller) -> Exact:
-    """Search until proved, told to stop, or out of work. `known`: counts and speeds of a schedule to beat."""
+def search_exactly(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known: Trial | None, teller: Teller) -> Exact:
+    """Search until proved, told to stop, or out of work. `known`: a schedule to beat."""
     joint = JointConfigurations(plant)
     locks = Locks(plant, joint)
     starts = Starts(plant, joint)

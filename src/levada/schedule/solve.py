@@ -15,11 +15,12 @@ from levada.hydraulics.engine import Engine
 from levada.hydraulics.simulate import Simulator
 from levada.schedule import broad
 from levada.schedule.assignment import Fits, to_pumps
+from levada.schedule.candidate import Trial
 from levada.schedule.causes import with_causes
 from levada.schedule.certificate import Bound, certify
 from levada.schedule.exact import applies, search_exactly
 from levada.schedule.instants import free_instants
-from levada.schedule.plant import Ints, Plant
+from levada.schedule.plant import Plant
 from levada.schedule.problem import Work, check
 from levada.schedule.progress import Progress, Teller
 from levada.schedule.reasons import SwitchReason, explain
@@ -150,9 +151,9 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
     if applies(plant):
         exact = search_exactly(plant, rng, fits, work, known, teller)
         bounds.append(exact.bound)
-        if exact.counts is not None:
-            known = exact.counts, np.where(exact.counts > 0, plant.top_speed, 0.0)
-            best = to_pumps(plant, *known, exact.choices)
+        if exact.counts is not None and exact.choices is not None:
+            known = exact.counts, np.where(exact.counts > 0, plant.top_speed, 0.0), exact.choices
+            best = to_pumps(plant, *known)
             water = exact.water
     if not teller.is_stopped and not (best is not None and _is_proved(bounds, work) and _is_told_by_steps(plant.problem)):
         found = broad.search(plant, rng, fits, work, known, teller)
@@ -191,9 +192,10 @@ def _order(t: Trajectory) -> tuple[int, float]:
     return len(t.violations), t.cost
 
 
-def _classes(plant: Plant, schedule: PumpSchedule) -> tuple[Ints, Floats]:
-    """Counts and speeds by class (n, classes) of a schedule of pumps, within what the problem allows."""
+def _classes(plant: Plant, schedule: PumpSchedule) -> Trial:
+    """A schedule of pumps by classes, within what the problem allows."""
     counts = np.stack([schedule.on[:, list(c.pumps)].sum(axis=1) for c in plant.classes], axis=1).astype(np.int64)
     low, high = np.array([(c.bins[0][0], c.bins[-1][1]) for c in plant.classes]).T
     speeds = np.clip(np.stack([schedule.speed[:, list(c.pumps)].max(axis=1) for c in plant.classes], axis=1), low, high)
-    return np.minimum(counts, plant.available), np.where(np.minimum(counts, plant.available) > 0, speeds, 0.0)
+    counts = np.minimum(counts, plant.available)
+    return counts, np.where(counts > 0, speeds, 0.0), schedule.valve_choice
