@@ -11,6 +11,7 @@ from levada.schedule import Progress
 
 __all__ = ["compute"]
 
+
 def compute(bundle: Bundle, tell: Callable[[Progress], None] | None = None) -> bytes:
     """The result of a bundle as canonical JSON; `tell` hears how a plan gets on. Raises BundleError for a kind that nothing computes, and what the kind's own
     function does."""

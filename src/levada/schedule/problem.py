@@ -62,6 +62,7 @@ class Work:
 
     @property
     def is_again(self) -> bool:
+        """Whether the search begins with an earlier schedule instead of a beam."""
         return not self.beam
 
     def again(self) -> Work:

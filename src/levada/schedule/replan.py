@@ -31,9 +31,8 @@ _STRICT = 10.0
 _RADIUS, _LEAST_RADIUS = 16.0, 4.0
 """Changes that a programme may make at first, and the fewest worth a programme."""
 
-
 _LEAST_GAIN = 1e-4
-"""Share of the cost that is gained where a success is worth another programme of its kind."""
+"""Share of the cost that is gained where a success is worth another programme of its kind; one that gains less is taken, and its kind has come to an end."""
 
 _LARGE = 3000
 """Options of all levers times steps from which programmes are slow: those in which full tanks send water elsewhere, and those far from a good schedule, take minutes."""

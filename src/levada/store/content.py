@@ -33,15 +33,18 @@ async def put_content(db: TenantConnection, contents: Iterable[bytes], *, apart:
     await db.execute("hold_content", tenant=db.tenant_id)
     there = {row["sha256"] for row in await db.fetch("content_known", sha256s=list(by_digest))}
     packer = zstandard.ZstdCompressor(level=6)
+    objects = db.objects if apart else None
     rows: list[dict[str, Any]] = []
     for d, c in sorted(by_digest.items()):
-        if d not in there:
-            packed = packer.compress(c)
-            moves = apart and db.objects is not None and len(packed) > _SMALL_BYTES
-            rows.append({"sha256": d, "bytes": len(c), "content": None if moves else packed, "apart_bytes": len(packed) if moves else None})
-            if moves and db.objects is not None:
-                # Before the row: what a transaction that fails leaves behind is swept (sweep_objects), what a row names is there.
-                await db.objects.put(f"{db.tenant_id}/{d}", packed)
+        if d in there:
+            continue
+        packed = packer.compress(c)
+        if objects is None or len(packed) <= _SMALL_BYTES:
+            rows.append({"sha256": d, "bytes": len(c), "content": packed, "apart_bytes": None})
+        else:
+            # Before the row: what a transaction that fails leaves behind is swept (sweep_objects), what a row names is there.
+            await objects.put(f"{db.tenant_id}/{d}", packed)
+            rows.append({"sha256": d, "bytes": len(c), "content": None, "apart_bytes": len(packed)})
     if rows:
         await db.execute_many("add_content", rows)
     return digests
@@ -53,9 +56,9 @@ async def get_contents(db: TenantConnection, sha256s: Iterable[str]) -> dict[str
     rows = await db.fetch("get_content", sha256s=sorted(wanted))
     packed = {row["sha256"]: bytes(row["content"]) for row in rows if row["content"] is not None}
     apart = sorted(row["sha256"] for row in rows if row["content"] is None)
-    if apart and db.objects is None:
-        raise SetupError(f"content {apart[0][:12]}... lies in the bundle store, and LEVADA_BUNDLE_STORE is not set", "set it as it was when the run was made")
-    if apart and db.objects is not None:
+    if apart:
+        if db.objects is None:
+            raise SetupError(f"content {apart[0][:12]}... lies in the bundle store, and LEVADA_BUNDLE_STORE is not set", "set it as it was when the run was made")
         objects = await asyncio.gather(*(db.objects.get(f"{db.tenant_id}/{sha256}") for sha256 in apart))
         packed |= {sha256: found for sha256, found in zip(apart, objects, strict=True) if found is not None}
     for missing in sorted(wanted - set(packed)):

@@ -6,7 +6,8 @@ AWS_ENDPOINT_URL and the like), never from the address.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Self
 from urllib.parse import urlsplit
@@ -40,11 +41,14 @@ class Objects:
     def at(cls, url: str) -> Self:
         """The store at s3://BUCKET/PREFIX, gs://..., az://... or file:///FOLDER. Raises SetupError for another address; does not ask the store yet."""
         parts = urlsplit(url)
-        if parts.scheme not in SCHEMES or "@" in parts.netloc or not (parts.netloc or parts.path.strip("/")):
-            raise SetupError(
-                f"LEVADA_BUNDLE_STORE has the scheme {parts.scheme!r}" if parts.scheme not in SCHEMES else "LEVADA_BUNDLE_STORE names no bucket, or holds credentials",
-                "set it to s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or file:///FOLDER, with credentials in the store's own variables",
-            )
+        wrong = ""
+        if parts.scheme not in SCHEMES:
+            wrong = f"has the scheme {parts.scheme!r}"
+        elif "@" in parts.netloc or not (parts.netloc or parts.path.strip("/")):
+            wrong = "names no bucket, or holds credentials"
+        if wrong:
+            remedy = "set it to s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or file:///FOLDER, with credentials in the store's own variables"
+            raise SetupError(f"LEVADA_BUNDLE_STORE {wrong}", remedy)
         retry = {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_S)}
         try:
             store = from_url(url, mkdir=True) if parts.scheme == "file" else from_url(url, retry_config=retry)  # type: ignore[call-overload]
@@ -62,34 +66,34 @@ class Objects:
 
     async def put(self, name: str, content: bytes) -> None:
         """Raises ObjectsAway."""
-        try:
+        with self._reached(f"did not take {name}"):
             await obstore.put_async(self._store, name, content)
-        except _TROUBLE as e:
-            raise ObjectsAway(f"the bundle store at {self.url} did not take {name}: {_first_line(e)}") from e
 
     async def get(self, name: str) -> bytes | None:
         """None where it is not there. Raises ObjectsAway."""
-        try:
-            return bytes(await (await obstore.get_async(self._store, name)).bytes_async())
-        except FileNotFoundError:
-            return None
-        except _TROUBLE as e:
-            raise ObjectsAway(f"the bundle store at {self.url} did not give {name}: {_first_line(e)}") from e
+        with self._reached(f"did not give {name}"):
+            try:
+                return bytes(await (await obstore.get_async(self._store, name)).bytes_async())
+            except FileNotFoundError:
+                return None
 
     async def names(self, folder: str) -> AsyncIterator[list[str]]:
         """Names in a folder (without it), some hundreds at a time. Raises ObjectsAway."""
-        try:
+        with self._reached(f"did not list {folder}"):
             async for batch in obstore.list(self._store, folder, chunk_size=500):
                 yield [str(found["path"]).removeprefix(f"{folder}/") for found in batch]
-        except _TROUBLE as e:
-            raise ObjectsAway(f"the bundle store at {self.url} did not list {folder}: {_first_line(e)}") from e
 
     async def delete(self, names: Sequence[str]) -> None:
         """Raises ObjectsAway."""
-        try:
+        with self._reached(f"did not delete {len(names)} objects"):
             await obstore.delete_async(self._store, list(names))
+
+    @contextmanager
+    def _reached(self, otherwise: str) -> Iterator[None]:
+        try:
+            yield
         except _TROUBLE as e:
-            raise ObjectsAway(f"the bundle store at {self.url} did not delete {len(names)} objects: {_first_line(e)}") from e
+            raise ObjectsAway(f"the bundle store at {self.url} {otherwise}: {_first_line(e)}") from e
 
 
 def _first_line(error: BaseException) -> str:
