@@ -400,5 +400,13 @@ def main(args: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except Exception as e:
+        # With the database's driver: only where something went wrong.
+        from levada.store.database import DATABASE_TROUBLE
+
+        if not isinstance(e, DATABASE_TROUBLE):
+            raise
+        click.echo(f"levada: {' '.join(str(e).split())}; try again once it is back", err=True)
+        return 2
     return outcome if isinstance(outcome, int) else 0
 
