@@ -4,7 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
+
+from levada import cli
+from levada.store.objects import ObjectsAway
 
 
 def levada(*args: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -47,3 +51,24 @@ def test_a_database_that_cannot_be_reached_is_said_without_its_password(tmp_path
     assert "Traceback" not in done.stderr
 
 
+
+
+def test_trouble_of_the_database_or_the_store_beside_it_is_told_in_a_line_and_a_defect_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "configure_logs", lambda **_: None)  # the process is the tests'
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+
+    def raising(error: Exception) -> None:
+        def fail(**_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(cli.cli, "main", fail)
+
+    for trouble in (ObjectsAway("the bundle store at s3://inputs did not list serra: refused"), psycopg.OperationalError("the connection\nis lost")):
+        raising(trouble)
+        assert cli.main(["retention"]) == 2
+        assert capsys.readouterr().err == f"levada: {' '.join(str(trouble).split())}; try again once it is back\n"
+    raising(ZeroDivisionError("a defect"))
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["retention"])

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -189,16 +187,3 @@ def test_an_address_that_cannot_be_used_is_refused_without_being_repeated(addres
     with pytest.raises(SetupError, match="s3://BUCKET/PREFIX") as told:
         Objects.at(address)
     assert "secret" not in str(told.value)
-
-
-def test_retention_says_in_a_line_that_the_store_is_away(installation: Installation, tenant: str, s3: str, tmp_path: Path) -> None:
-    env = {
-        **os.environ, "LEVADA_DATABASE_URL": installation.admin_url, "LEVADA_DATA_DIR": str(tmp_path), "LEVADA_BUNDLE_STORE": s3,
-        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
-    }  # fmt: skip
-    done = subprocess.run([sys.executable, "-m", "levada", "retention"], env=env, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"levada: the bundle store at {s3} did not list ")
-    assert done.stderr.endswith("; try again once it is back\n")
-    assert "Traceback" not in done.stderr
-    assert SECRET not in done.stderr
