@@ -59,6 +59,13 @@ def test_a_plan_is_carried_on_beyond_its_end_by_what_it_says_a_day_before(previo
     assert carried.valve_choice[:, 0].tolist() == [(21 + i) % 2 for i in range(30)]
 
 
+def test_a_step_across_the_plans_end_is_carried_on_by_what_the_plan_says_for_its_beginning(previous: Plan) -> None:
+    # As when a plan made a few minutes after the hour is made anew at the hour: no step of the new one ends where the old one does.
+    carried = carried_on(previous, NETWORK, VALVES, Steps.even(tiny.NOW + HOUR / 4, HOUR, 26))
+    assert carried is not None
+    assert carried.on[:, 0].tolist() == [previous.pumps[0].on[i % 24] for i in range(26)]
+
+
 def test_a_plan_that_never_spoke_of_such_a_time_or_that_is_of_other_valves_is_not_carried_on(previous: Plan) -> None:
     short = previous.model_copy(update={
         "step_starts": previous.step_starts[:9], "step_seconds": previous.step_seconds[:9],

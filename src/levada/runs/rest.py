@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 
 from levada.domain.network import Network
 from levada.domain.plan import Ladder, Plan
-from levada.domain.pumping import Bools, PumpingProblem, PumpSchedule
+from levada.domain.pumping import Bools, Ints, PumpingProblem, PumpSchedule
 from levada.domain.pumping_terms import ControllableValve, Scenarios
 from levada.domain.time import Steps, from_np
 
@@ -39,40 +39,48 @@ def is_followed(plan: Plan, at: datetime) -> bool:
 
 def plan_over_steps(plan: Plan, network: Network, valves: Sequence[ControllableValve], steps: Steps) -> PlanOverSteps | None:
     """None where the plan is of other pumps or valves, or sets a valve to what is no choice any more."""
-    pumps, settings = {pump.name: pump for pump in plan.pumps}, {valve.link: valve.choice for valve in plan.valves}
-    if set(pumps) != set(network.pump_index) or set(settings) != {valve.link for valve in valves}:
-        return None
-    if any(choice not in valve.choices for valve in valves for choice in settings[valve.link]):
+    if not _is_of(plan, network, valves):
         return None
     given = Steps(plan.step_starts[0], tuple(plan.step_seconds))
     at = np.searchsorted(given.times, steps.times, side="right") - 1
     covered = (at >= 0) & (steps.edges[1:] <= given.edges[-1])
-    at = np.where(covered, at, 0)
-    on = np.array([[pumps[p.name].on[i] for p in network.pumps] for i in at], bool) & covered[:, None]
-    speed = np.array([[pumps[p.name].speed[i] for p in network.pumps] for i in at], np.float64)
-    choice = np.array([[v.choices.index(settings[v.link][i]) if inside else 0 for v in valves] for i, inside in zip(at, covered, strict=True)], np.int64)
-    return PlanOverSteps(schedule=PumpSchedule(on=on, speed=np.where(on, speed, 0.0), valve_choice=choice.reshape(len(steps), len(valves))), is_covered=covered)
+    told, inside = _said(plan, network, valves, np.where(covered, at, 0)), covered[:, None]
+    schedule = PumpSchedule(on=told.on & inside, speed=np.where(inside, told.speed, 0.0), valve_choice=np.where(inside, told.valve_choice, 0))
+    return PlanOverSteps(schedule=schedule, is_covered=covered)
 
 
 def carried_on(plan: Plan, network: Network, valves: Sequence[ControllableValve], steps: Steps) -> PumpSchedule | None:
-    """A schedule over all the steps to begin a search from: what the plan says, and beyond its end what it says for whole days before.
+    """A schedule over all the steps to begin a search from: in each what the plan says for its beginning, or, where that lies beyond the
+    plan's end, for the fewest whole days before it.
 
-    None where `plan_over_steps` gives none, or the plan says nothing of some step nor of the same time on any day before.
+    None where `plan_over_steps` gives none, or the plan says nothing of some step's beginning nor of the same time on any day before.
     """
-    given = plan_over_steps(plan, network, valves, steps)
-    day = timedelta(days=1)
-    shift, schedule = day, None if given is None else given.schedule
-    while given is not None and not given.is_covered.all() and shift <= steps.window.end - plan.starts_at:
-        earlier = plan_over_steps(plan, network, valves, Steps(steps.start - shift, steps.durations_s))
-        assert schedule is not None
-        assert earlier is not None
-        takes, told = (earlier.is_covered & ~given.is_covered)[:, None], earlier.schedule
-        schedule = PumpSchedule(
-            on=np.where(takes, told.on, schedule.on), speed=np.where(takes, told.speed, schedule.speed), valve_choice=np.where(takes, told.valve_choice, schedule.valve_choice)
-        )  # fmt: skip
-        given = PlanOverSteps(schedule=schedule, is_covered=given.is_covered | earlier.is_covered)
-        shift += day
-    return schedule if given is not None and given.is_covered.all() else None
+    if not _is_of(plan, network, valves):
+        return None
+    given = Steps(plan.step_starts[0], tuple(plan.step_seconds))
+    day = np.timedelta64(1, "D")
+    days_beyond = np.maximum((steps.times - given.edges[-1]) // day + 1, 0)
+    at = np.searchsorted(given.times, steps.times - days_beyond * day, side="right") - 1
+    return _said(plan, network, valves, at) if at.min() >= 0 else None
+
+
+def _is_of(plan: Plan, network: Network, valves: Sequence[ControllableValve]) -> bool:
+    """Is the plan of these pumps and valves, each valve always at one of its choices?"""
+    settings, choices = {valve.link: valve.choice for valve in plan.valves}, {valve.link: valve.choices for valve in valves}
+    return (
+        {pump.name for pump in plan.pumps} == set(network.pump_index)
+        and set(settings) == set(choices)
+        and all(choice in choices[link] for link in choices for choice in settings[link])
+    )
+
+
+def _said(plan: Plan, network: Network, valves: Sequence[ControllableValve], at: Ints) -> PumpSchedule:
+    """What a plan of this network says in its steps `at`, in that order."""
+    pumps, settings = {pump.name: pump for pump in plan.pumps}, {valve.link: valve.choice for valve in plan.valves}
+    on = np.array([[pumps[p.name].on[i] for p in network.pumps] for i in at], bool)
+    speed = np.array([[pumps[p.name].speed[i] for p in network.pumps] for i in at], np.float64)
+    choice = np.array([[v.choices.index(settings[v.link][i]) for v in valves] for i in at], np.int64)
+    return PumpSchedule(on=on, speed=np.where(on, speed, 0.0), valve_choice=choice.reshape(len(at), len(valves)))
 
 
 def first_steps(problem: PumpingProblem, count: int) -> PumpingProblem:
