@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -23,7 +24,7 @@ __all__ = ["backtest", "gate"]
 
 _NO = 1
 _ON_TIME = "on-time"
-_workers = click.option("--workers", type=click.IntRange(1, 256), default=2, show_default=True, help="Days computed side by side; each takes about 300 MB and as much for the candidate.")
+_workers = click.option("--workers", type=click.IntRange(1, 256), default=2, show_default=True, help="Days computed side by side, of all utilities; each takes about 300 MB and as much for the candidate.")
 _every = click.option("--every", type=click.IntRange(1, 24), metavar="HOURS", help="Decide so often, instead of when the timetable says (every 4 h where it says nothing).")
 _knowledge = click.option(
     "--knowledge", type=click.Choice(["recorded", _ON_TIME]), default="recorded", show_default=True,
@@ -122,23 +123,31 @@ async def gate(
 
     versions = (this_version(), await contender_at(candidate))
     limits = GateLimits(cost=cost / 100, cost_of_a_kind=cost_of_a_kind / 100, time=time_ / 100, memory=memory / 100)
-    verdicts: list[TenantVerdict] = []
+    seats, at_once = asyncio.Semaphore(workers), asyncio.Semaphore(workers + 1)
     async with opened(settings_now()) as (_, database):
-        for tenant_id in await _tenants(database, tenant_ids):
-            try:
-                known = (await _days(database, tenant_id, until))[-within:]
-                if not known and allow_missing:
-                    verdicts.append(TenantVerdict(tenant_id=tenant_id, refusals=(), told=("passed over: too little history has been measured",)))
-                    continue
-                holidays, time_zone = await _calendar(database, tenant_id, known)
-                chosen = days_to_try(known, zone(time_zone), holidays, days)
-                tried, currency = await _tried(database, tenant_id, versions, chosen, every, knowledge, workers) if chosen else ([], "")
-            except LevadaError as e:
-                # A utility whose documents do not hold tells nothing of the candidate: it must not let one through.
-                verdicts.append(TenantVerdict(tenant_id=tenant_id, refusals=(f"could not be tried: {e}",), told=()))
-                continue
+
+        async def verdict_on(tenant_id: str) -> TenantVerdict:
+            known = (await _days(database, tenant_id, until))[-within:]
+            if not known and allow_missing:
+                return TenantVerdict(tenant_id=tenant_id, refusals=(), told=("passed over: too little history has been measured",))
+            holidays, time_zone = await _calendar(database, tenant_id, known)
+            chosen = days_to_try(known, zone(time_zone), holidays, days)
+            tried, currency = await _tried(database, tenant_id, versions, chosen, every, knowledge, workers, seats) if chosen else ([], "")
             _write(out, tenant_id, tried, [v.name for v in versions], currency)
-            verdicts.append(judge(tenant_id, tried, limits, currency))
+            return judge(tenant_id, tried, limits, currency)
+
+        async def verdict_or_why_not(tenant_id: str) -> TenantVerdict:
+            # Not all of a thousand utilities open their history before the first has been tried.
+            async with at_once:
+                try:
+                    return await verdict_on(tenant_id)
+                except LevadaError as e:
+                    # A utility whose documents do not hold tells nothing of the candidate: it must not let one through.
+                    return TenantVerdict(tenant_id=tenant_id, refusals=(f"could not be tried: {e}",), told=())
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(verdict_or_why_not(tenant_id)) for tenant_id in await _tenants(database, tenant_ids)]
+        verdicts = [task.result() for task in tasks]
     _tell(verdicts, versions, as_json=as_json)
     if not verdicts or any(v.refusals for v in verdicts):
         sys.exit(_NO)
@@ -198,7 +207,8 @@ async def _calendar(database: Database, tenant_id: str, days: Sequence[date]) ->
 
 
 async def _tried(
-    database: Database, tenant_id: str, versions: tuple[Contender, ...], days: Sequence[date], every: int | None, knowledge: str, workers: int
+    database: Database, tenant_id: str, versions: tuple[Contender, ...], days: Sequence[date], every: int | None, knowledge: str, workers: int,
+    seats: asyncio.Semaphore | None = None,
 ) -> tuple[list[TriedDay], str]:
     """The days, tried, and the utility's currency; each is told on stderr as it is done."""
     from levada.runs.backtest import Asked
@@ -217,7 +227,7 @@ async def _tried(
     asked = Asked(
         versions=versions, days=tuple(days), now=_now(), every=None if every is None else timedelta(hours=every), on_time=knowledge == _ON_TIME, workers=workers
     )
-    return await past_days(database, tenant_id, asked, told), currency
+    return await past_days(database, tenant_id, asked, told, seats), currency
 
 
 def _now() -> datetime:

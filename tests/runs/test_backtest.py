@@ -33,6 +33,11 @@ TWICE_A_DAY: dict[str, dict[str, Any]] = {"timetable": {"entries": [{"kind": "pl
 
 @pytest.fixture(scope="module")
 def tenant(installation: Installation) -> str:
+    return a_tenant(installation)
+
+
+def a_tenant(installation: Installation) -> str:
+    """One with 45 days of history, that decides twice a day."""
     tenant_id = installation.new_tenant()
 
     async def fill() -> None:
@@ -180,7 +185,7 @@ def test_the_commands_answer_by_their_exit_codes(installation: Installation, ten
     }  # fmt: skip
 
     def levada_(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "levada", *arguments], env=env, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run([sys.executable, "-m", "levada", *arguments], env=env, capture_output=True, text=True, check=False, timeout=300)
 
     made = levada_("backtest", "--tenant", tenant, "--days", "1", "--knowledge", "on-time", "--until", "2026-05-31", "--out", str(tmp_path / "out"), "--json")
     assert made.returncode == 0, made.stderr
@@ -196,3 +201,14 @@ def test_the_commands_answer_by_their_exit_codes(installation: Installation, ten
     assert refused.returncode == 1
     assert f"{empty}: REFUSED" in refused.stdout
     assert "could not be tried: there is no" in refused.stdout
+    # Utilities are tried side by side by the same workers; each has its own verdict, told in the order asked.
+    second = a_tenant(installation)
+    several = levada_(
+        "gate", sys.executable, "--tenant", tenant, "--tenant", empty, "--tenant", second, "--until", "2026-05-31", "--days", "1", "--within", "1",
+        "--knowledge", "on-time", "--workers", "1", "--time", "900", "--memory", "900",
+    )  # fmt: skip
+    assert several.returncode == 1, several.stderr
+    judged = [line for line in several.stdout.splitlines() if line.startswith((tenant, empty, second))]
+    assert judged == [f"{tenant}: passes", f"{empty}: REFUSED", f"{second}: passes"]
+    assert several.stdout.splitlines()[-1] == "REFUSED: 2 of 3 utilities pass"
+    assert {line for line in several.stderr.splitlines() if "done" in line} == {f"{t}: 1 of 1 days done, 2026-05-31 (Sunday)" for t in (tenant, second)}

@@ -152,8 +152,13 @@ async def days_known(database: Database, tenant_id: str, now: datetime) -> list[
     return [first + timedelta(days=i) for i in range((end - first).days - 1)]
 
 
-async def backtest(database: Database, tenant_id: str, asked: Asked, told: Callable[[TriedDay], None] = lambda _: None) -> list[TriedDay]:
+async def backtest(
+    database: Database, tenant_id: str, asked: Asked, told: Callable[[TriedDay], None] = lambda _: None, seats: asyncio.Semaphore | None = None
+) -> list[TriedDay]:
     """Try the versions on each day, `asked.workers` days at a time; `told` is called for each day that is done. Never raises for what a version or a day does.
+
+    `seats`: shared by backtests of several utilities side by side: each worker takes one for as long as its utility has days that wait, so that the
+    last days of one utility and the first of the next are computed together.
 
     Raises InputGap where a document is missing, DocumentError where one does not hold.
     """
@@ -163,8 +168,13 @@ async def backtest(database: Database, tenant_id: str, asked: Asked, told: Calla
     first, last = min(asked.days), max(asked.days)
     holidays = holidays_in(utility, Window(local_midnight(first, tz), local_midnight(last + timedelta(days=1), tz)))
     waiting, done = list(asked.days), list[TriedDay]()
+    seats = seats or asyncio.Semaphore(asked.workers)
 
     async def work() -> None:
+        async with seats:
+            await work_seated()
+
+    async def work_seated() -> None:
         children, judge = [version.child() for version in asked.versions], ComputeChild("levada.runs.outcome:compute")
         try:
             while waiting:
