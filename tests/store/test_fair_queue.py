@@ -112,6 +112,31 @@ def test_with_many_slots_each_tenant_has_as_many_running(installation, put) -> N
     assert worked(installation, work) == {"large": 5, "middle": 5, "small": 2}
 
 
+def test_a_training_that_has_waited_for_six_hours_takes_its_turn_among_plans(installation, put) -> None:
+    put("old", 1, Priority.TRAINING, "run/train")
+    put("new", 1, Priority.TRAINING, "run/train")
+    with psycopg.connect(installation.admin_url) as connection:
+        connection.execute("SET search_path TO queue")
+        for tenant, hours in (("old", 6.1), ("new", 5.9)):
+            of = "SELECT id FROM procrastinate_jobs WHERE args ->> 'tenant_id' = %s AND status = 'todo'"
+            connection.execute(f"UPDATE procrastinate_events SET at = now() - %s * interval '1 hour' WHERE job_id IN ({of})", [hours, tenant])
+    for tenant in ("old", "a", "b"):
+        put(tenant, 2)
+
+    async def work(take, end):
+        order = []
+        while (job := await take()) is not None:
+            order.append((whose(job), job.lock))
+            await end(job)
+        return order
+
+    order = worked(installation, work)
+    # Each tenant in its turn; of one tenant's plan and old training the one that was put in first.
+    assert order[:3] == [("old", "run/train"), ("a", None), ("b", None)]
+    assert order[-1] == ("new", "run/train")
+    assert len(order) == 8
+
+
 def test_background_jobs_of_a_tenant_have_a_limit_that_its_plans_have_not(installation, put) -> None:
     put("one", 10, Priority.BACKTEST)
 
