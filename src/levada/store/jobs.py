@@ -98,7 +98,8 @@ def make_queue(worker_url: str, *, background: int = BACKGROUND_JOBS, on_drained
     """The queue for a worker's process; open it with `async with queue.open_async()`.
 
     Which job is next: of the highest priority; among equals of the tenant with the fewest running, then of the one that has waited longest for a
-    turn, so that nobody's thousands hold up another's one. A training that could have run for six hours counts as a plan. Of jobs below `Priority.PLAN` a tenant has at most `background` running.
+    turn, so that nobody's thousands hold up another's one. A training that could have run for six hours counts as a plan. Of jobs below
+    `Priority.PLAN` a tenant has at most `background` running.
     `on_drained` is called whenever a worker asks for a job, has none, and gets none.
     """
     from levada.store.fair_queue import fair_queue
