@@ -124,12 +124,12 @@ def test_a_run_that_eats_memory_is_stopped_and_says_so() -> None:
 
 def test_a_run_that_takes_too_much_processor_time_is_stopped_and_not_tried_again() -> None:
     async def work(child: Limited) -> None:
-        with pytest.raises(ComputeFailed, match="more than 1 s of processor time") as failed:
+        with pytest.raises(ComputeFailed, match="more than 6 s of processor time") as failed:
             await child.compute(Bundle("spin", {}))
         assert failed.value.permanent
         assert (await child.compute(echo())).result.startswith(b"hello")
 
-    with_child(work, cpu_s=1.0)
+    with_child(work, cpu_s=6.0)  # a busy machine takes more than one to import what the next run needs
 
 
 def test_numeric_libraries_have_one_thread_whatever_the_worker_was_given(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from levada.domain.billing import MeterTerms, metered
 from levada.domain.series import Floats
 from levada.schedule.plant import Ints, Plant
-from levada.schedule.reach import Zone
+from levada.schedule.reach import Zone, draw_each
 from levada.schedule.relaxation_patches import Patch, fit_patch
 from levada.schedule.relaxation_pieces import Rows, cut, within
-from levada.schedule.relaxation_samples import Runs, draw_speeds, pump_speeds, run_steps
+from levada.schedule.relaxation_samples import MOST_SOLVES, Runs, draw_speeds, pump_speeds, run_steps
 from levada.schedule.surface import Sampler, Surface
 
 __all__ = ["Models", "balances", "fit_models", "patch_of", "rows_of", "shadow_of"]
@@ -125,7 +125,7 @@ class _Drawer:
         """Steps by planning step and component: for each of `wanted` so many states, its component at its configuration, the others at any. `unequal`
         spreads speeds within a class. All are run at once, since runs of few rows take nearly as long as those of many."""
         plant, rng = self.plant, self.rng
-        y = np.concatenate([w.zone.draw(w.count, rng) for w in wanted])
+        y = draw_each([w.zone for w in wanted], [w.count for w in wanted], rng)
         step = np.repeat([w.step for w in wanted], [w.count for w in wanted])
         total = len(y)
         counts = np.zeros((total, len(plant.classes)), np.int64)
@@ -139,7 +139,8 @@ class _Drawer:
             chosen.append(c)
         mean = draw_speeds(rng, counts, low, high)
         self.measured += total if unequal else 0
-        runs = run_steps(plant, step, (y - plant.floor_m) / plant.rise_m, pump_speeds(plant, rng, counts, mean, unequal=unequal))
+        speed = pump_speeds(plant, rng, counts, mean, unequal=unequal)
+        runs = run_steps(plant, step, (y - plant.floor_m) / plant.rise_m, speed, MOST_SOLVES)
         rows = [rows_of(plant, model, m, runs, chosen[m], mean, self._of, self._meters) for m, model in enumerate(self.models)]
         return [[r.rows(step == k) for r in rows] for k in range(plant.n)]
 

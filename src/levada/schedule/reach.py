@@ -7,21 +7,25 @@ A zone is propagated through the response surfaces of every configuration, widen
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 import numpy as np
 
 from levada.domain.series import Floats
-from levada.schedule.plant import Plant
+from levada.schedule.plant import Ints, Plant
 from levada.schedule.surface import Surface
 
-__all__ = ["Zone", "reach", "whole"]
+__all__ = ["Zone", "draw_each", "reach", "whole"]
 
 _WIDEN = 0.1
 """Share by which a step's reach is widened on both sides: surfaces are not EPANET."""
 
 _MOST_TANKS_WITH_DIFFERENCES = 4
+_ORDERS = 8
+"""Orders in which the tanks of drawn levels are drawn."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +47,7 @@ class Zone:
 
     def draw(self, count: int, rng: np.random.Generator) -> Floats:
         """Random levels (count, tanks) inside, corners and edges favoured."""
-        size = len(self.d)
-        y = np.zeros((count, size))
-        blocks = np.array_split(np.arange(count), min(count, 8))
-        for rows in blocks:
-            known = [0]
-            for i in rng.permutation(np.arange(1, size)).tolist():
-                high = (y[rows][:, known] + self.d[i, known]).min(axis=1)
-                low = (y[rows][:, known] - self.d[known, i]).max(axis=1)
-                u = rng.random(len(rows))
-                share = np.where(u < 0.25, 0.0, np.where(u > 0.75, 1.0, rng.random(len(rows))))
-                y[rows, i] = low + share * np.maximum(high - low, 0.0)
-                known.append(i)
-        return y[:, 1:]
+        return draw_each([self], [count], rng)
 
     def vertices(self, tanks: tuple[int, ...]) -> Floats:
         """Corner points of the zone's shadow on some tanks, (vertices, len(tanks)). The shadow of a closed zone is its sub-matrix."""
@@ -67,24 +59,40 @@ class Zone:
         if m > _MOST_TANKS_WITH_DIFFERENCES:
             grid = np.array(np.meshgrid(*[[a, b] for a, b in zip(low, high, strict=True)], indexing="ij"))
             return grid.reshape(m, -1).T
-        rows, sides = [], []
-        for i in range(m + 1):
-            for j in range(m + 1):
-                if i != j:
-                    e = np.zeros(m)
-                    if i:
-                        e[i - 1] = 1.0
-                    if j:
-                        e[j - 1] = -1.0
-                    rows.append(e)
-                    sides.append(d[i, j])
-        a, b = np.array(rows), np.array(sides)
-        chosen = np.array(list(combinations(range(len(a)), m)))
-        matrices = a[chosen]
-        solvable = np.abs(np.linalg.det(matrices)) > 0.5  # entries are -1, 0, 1 of a difference system: determinants are -1, 0 or 1
-        points = np.linalg.solve(matrices[solvable], b[chosen[solvable]][..., None])[..., 0]
+        a, chosen, inverse = _bases(m)
+        b = d[~np.eye(m + 1, dtype=bool)]
+        points = np.einsum("nij,nj->ni", inverse, b[chosen])
         inside = (points @ a.T <= b + 1e-9).all(axis=1)
         return np.unique(np.round(points[inside], 9), axis=0)
+
+
+@cache
+def _bases(m: int) -> tuple[Floats, Ints, Floats]:
+    """Of all bounds y_i - y_j <= d_ij of m tanks, by i and j: their left sides (bounds, m); each choice of m of them that meets in a point (choices, m),
+    and the inverse of its matrix."""
+    unit = np.vstack([np.zeros(m), np.eye(m)])
+    a = (unit[:, None] - unit[None, :])[~np.eye(m + 1, dtype=bool)]
+    chosen = np.array(list(combinations(range(len(a)), m)))
+    chosen = chosen[np.abs(np.linalg.det(a[chosen])) > 0.5]  # entries are -1, 0, 1 of a difference system: determinants are -1, 0 or 1
+    return a, chosen, np.linalg.inv(a[chosen])
+
+
+def draw_each(zones: Sequence[Zone], counts: Sequence[int], rng: np.random.Generator) -> Floats:
+    """So many random levels inside each zone, one after the other, (sum of counts, tanks); corners and edges favoured."""
+    d = np.repeat(np.array([zone.d for zone in zones]), counts, axis=0)
+    total, size = d.shape[:2]
+    y = np.zeros((total, size))
+    # Tanks are drawn one after the other, each within what those before leave: in several orders, lest the last be always the least free.
+    for rows in (np.arange(first, total, _ORDERS) for first in range(min(total, _ORDERS))):
+        known = [0]
+        for i in rng.permutation(np.arange(1, size)).tolist():
+            high = (y[rows][:, known] + d[rows, i][:, known]).min(axis=1)
+            low = (y[rows][:, known] - d[rows][:, known, i]).max(axis=1)
+            u = rng.random(len(rows))
+            share = np.where(u < 0.25, 0.0, np.where(u > 0.75, 1.0, rng.random(len(rows))))
+            y[rows, i] = low + share * np.maximum(high - low, 0.0)
+            known.append(i)
+    return y[:, 1:]
 
 
 def whole(plant: Plant) -> Zone:

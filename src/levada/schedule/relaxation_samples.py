@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from levada.domain.series import Floats
 from levada.schedule.plant import Ints, Plant
 
-__all__ = ["Runs", "draw_speeds", "pump_speeds", "run_steps"]
+__all__ = ["MOST_SOLVES", "Runs", "draw_speeds", "pump_speeds", "run_steps"]
 
 _NO_PRESSURE_M = -0.05
 """A part whose least pressure is below this leaves demand unmet."""
@@ -25,6 +25,9 @@ _AT_FULL = 1e-6
 
 _UNSOLVED = (1, 2)
 """EPANET's warnings of a solution that is not one."""
+MOST_SOLVES = 50
+"""A step that is not over after so many solves goes on second by second: a tank at its limit is cut off and let in again by turns."""
+
 _ENDS = 0.2
 """Share of the drawn speeds at either end of their range."""
 
@@ -75,8 +78,11 @@ def pump_speeds(plant: Plant, rng: np.random.Generator, counts: Ints, mean: Floa
     return speed
 
 
-def run_steps(plant: Plant, step: Ints, x: Floats, speed: Floats) -> Runs:
-    """Planning steps by row: step (N,), from states x (N, tanks) with pumps at `speed` (N, pumps), valves at their first choice."""
+def run_steps(plant: Plant, step: Ints, x: Floats, speed: Floats, most_solves: int | None = None) -> Runs:
+    """Planning steps by row: step (N,), from states x (N, tanks) with pumps at `speed` (N, pumps), valves at their first choice.
+
+    Steps that are not over after `most_solves` are given up, and do not hold: one in a hundred is cut at every second, and takes as long as all others.
+    """
     problem, engine = plant.problem, plant.simulator
     rows, tanks, parts = len(x), plant.tanks, len(plant.components)
     order = np.lexsort((*speed.T, step))  # demands and pumps are set once a run of like rows
@@ -89,8 +95,12 @@ def run_steps(plant: Plant, step: Ints, x: Floats, speed: Floats) -> Runs:
     flow = np.zeros((rows, plant.pumps))
     holds, shut, barred = np.ones((rows, parts), bool), np.zeros((rows, parts, tanks), bool), np.zeros((rows, parts, tanks), bool)
     t = np.zeros(rows, np.int64)
-    low, high = engine.min_volume, engine.max_volume
+    low, high, solves = engine.min_volume, engine.max_volume, 0
     while (left := np.flatnonzero(t < duration)).size:
+        if solves == most_solves:
+            holds[left] = False
+            break
+        solves += 1
         v = volume[left]
         s = engine.solves_at(steps[left], v, speed[left], choice[left])
         q = s.inflow

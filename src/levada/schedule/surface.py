@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from levada.domain.series import Floats
-from levada.hydraulics.engine import Solve
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Component
 
@@ -32,6 +31,9 @@ _DEMAND_GROUPS = 4
 _DEMAND_COORDINATES = 4
 _ROUNDING_M = 0.3
 """The root of a difference is rounded off within this."""
+
+_ENDS = 0.15
+"""Share of the drawn speeds at either end of their range."""
 
 _UNUSABLE = 0.05
 """A configuration counts as unusable in a group of steps when fewer of its samples deliver."""
@@ -159,64 +161,50 @@ class Surface:
         return np.concatenate([folded, full[len(i) :]])
 
 
+@dataclass(frozen=True, slots=True)
 class Sampler:
-    """Draws EPANET solves and steps at random configurations of all components at once."""
+    """What is sampled, and by which random numbers."""
 
-    def __init__(self, plant: Plant, rng: np.random.Generator) -> None:
-        self.plant, self.rng = plant, rng
+    plant: Plant
+    rng: np.random.Generator
 
-    def speeds(self, component: Component, configuration: int) -> Floats:
-        """A mean speed for each class within its bin, uniform with the ends favoured."""
-        speed = np.zeros(len(component.classes))
-        state = component.configurations[configuration]
-        for i, k in enumerate(component.classes):
-            low, high = self.plant.classes[k].bins[state.bins[i]]
-            u = self.rng.random()
-            end = self.rng.random()
-            speed[i] = low + (high - low) * (0.0 if end < 0.15 else 1.0 if end > 0.85 else u)
-        return speed
+    def speeds(self, surface: Surface, configuration: Ints) -> Floats:
+        """Mean speeds (N, classes) of configurations (N,) within their bins, uniform with the ends favoured."""
+        low, high = surface.low[configuration], surface.high[configuration]
+        u, end = self.rng.random(low.shape), self.rng.random(low.shape)
+        return low + (high - low) * np.where(end < _ENDS, 0.0, np.where(end > 1 - _ENDS, 1.0, u))
 
-    def pumps(self, chosen: list[tuple[int, Floats]], *, unequal: bool) -> tuple[NDArray[np.bool_], Floats]:
-        """On and speed of each pump for (configuration, mean speeds) per component. `unequal` varies speeds within a class about the mean."""
-        plant = self.plant
-        on, speed = np.zeros(plant.pumps, bool), np.zeros(plant.pumps)
-        for component, (c, mean) in zip(plant.components, chosen, strict=True):
-            state = component.configurations[c]
-            for i, k in enumerate(component.classes):
-                running = plant.classes[k].pumps[: state.counts[i]]
-                for j in running:
-                    on[j], speed[j] = True, mean[i]
-                if unequal and len(running) > 1 and plant.classes[k].is_variable:
-                    low, high = plant.classes[k].bins[0][0], plant.classes[k].bins[-1][1]
-                    room = min(mean[i] - low, high - mean[i])
-                    shift = self.rng.uniform(-room, room, len(running))
-                    shift -= shift.mean()
-                    scale = min(1.0, room / max(float(np.abs(shift).max()), 1e-12))
-                    for j, d in zip(running, shift, strict=True):
-                        speed[j] = mean[i] + d * scale
-        return on, speed
-
-    def rows(self, s: Solve, chosen: list[tuple[int, Floats]]) -> list[tuple[Floats, bool]]:
-        """Of one solve, for each component: the outputs in the order of `Surface`, and whether all its running pumps deliver."""
-        plant = self.plant
-        inflow = [np.zeros(len(c.tanks)) for c in plant.components]
-        for (part, place, _), q in zip(plant.port_place, s.port_flow, strict=True):
-            inflow[part][place] += q
+    def solve(self, surfaces: list[Surface], step: Ints, x: Floats, chosen: list[Ints], speeds: list[Floats]) -> list[tuple[Floats, NDArray[np.bool_]]]:
+        """EPANET's answers by row: steps (N,), states (N, tanks), and of each component its configurations (N,) and mean speeds (N, classes). For each
+        component the outputs in the order of `Surface`, and whether all its running pumps deliver, (N,)."""
+        plant, n = self.plant, len(step)
+        speed = np.zeros((n, plant.pumps))
+        running = np.zeros((n, plant.pumps), bool)
+        for s, c, mean in zip(surfaces, chosen, speeds, strict=True):
+            for i, k in enumerate(s.component.classes):
+                own = list(plant.classes[k].pumps)
+                running[:, own] = np.arange(len(own)) < s.counts[c, i][:, None]
+                speed[:, own] = np.where(running[:, own], mean[:, i : i + 1], 0.0)
+        solved = plant.simulator.solves_at(step, plant.volume(x), speed, np.repeat(plant.first_choice, n, axis=0))
         found = []
-        for m, (component, (c, _)) in enumerate(zip(plant.components, chosen, strict=True)):
-            state = component.configurations[c]
-            power, least, flow, delivers = [], [], [], s.is_solved
-            for i, k in enumerate(component.classes):
-                pumps = plant.classes[k].pumps
-                power.append(float(s.power[list(pumps)].sum()))
-                running = list(pumps[: state.counts[i]])
-                flow.append(float(s.flow[running].sum()))
-                least.append(float(s.flow[running].min()) if running else 1.0)
-                delivers &= bool(s.delivers[running].all())
-            floors = list(component.floors)
-            lowest = [float(s.lowest[plant.watch_row[m]])] if plant.watched[m] else [100.0]
-            slack = s.pressure[floors] - plant.simulator.floors[floors]
-            found.append((np.concatenate([inflow[m], power, least, flow, slack, lowest]), delivers))
+        for m, s in enumerate(surfaces):
+            part_of, floors = s.component, list(s.component.floors)
+            inflow = np.zeros((n, len(part_of.tanks)))
+            for port, (part, place, _) in enumerate(plant.port_place):
+                if part == m:
+                    inflow[:, place] += solved.port_flow[:, port]
+            delivers = solved.warning < 100
+            power, least, flow = (np.zeros((n, len(part_of.classes))) for _ in range(3))
+            for i, k in enumerate(part_of.classes):
+                pumps = list(plant.classes[k].pumps)
+                power[:, i] = solved.power[:, pumps].sum(axis=1)
+                flow[:, i] = np.where(running[:, pumps], solved.flow[:, pumps], 0.0).sum(axis=1)
+                smallest = np.where(running[:, pumps], solved.flow[:, pumps], np.inf).min(axis=1)
+                least[:, i] = np.where(np.isfinite(smallest), smallest, 1.0)
+                delivers &= (solved.delivers[:, pumps] | ~running[:, pumps]).all(axis=1)
+            slack = solved.pressure[:, floors] - plant.simulator.floors[floors]
+            lowest = solved.lowest[:, plant.watch_row[m]] if plant.watched[m] else np.full(n, 100.0)
+            found.append((np.concatenate([inflow, power, least, flow, slack, lowest[:, None]], axis=1), delivers))
         return found
 
 
@@ -241,33 +229,22 @@ def fit_surfaces(plant: Plant, sampler: Sampler, cloud: list[Floats], extra: int
     # One solve serves all components: draw for the one that lacks most, and give each other what it lacks most in that step's group.
     lacking = [np.full((int(s.group.max()) + 1, len(s.counts)), int(1.5 * s.size) + extra) for s in surfaces]
     members = [[np.flatnonzero(s.group == g) for g in range(int(s.group.max()) + 1)] for s in surfaces]
-    draws: list[tuple[int, Floats, list[tuple[int, Floats]]]] = []
+    steps, at, chosen = list[int](), list[int](), list[list[int]]()
     while (most := max(range(len(surfaces)), key=lambda m: int(lacking[m].max()))) >= 0 and lacking[most].max() > 0:
         g = int(lacking[most].argmax()) // lacking[most].shape[1]
         step = int(sampler.rng.choice(members[most][g]))
-        x = cloud[step][sampler.rng.integers(len(cloud[step]))]
-        chosen = []
+        steps.append(step)
+        at.append(int(sampler.rng.integers(len(cloud[step]))))
+        chosen.append([int(lacking[m][s.group[step]].argmax()) for m, s in enumerate(surfaces)])
         for m, s in enumerate(surfaces):
-            row = lacking[m][s.group[step]]
-            c = int(row.argmax())
-            row[c] -= 1
-            chosen.append((c, sampler.speeds(s.component, c)))
-        draws.append((step, x, chosen))
-    draws.sort(key=lambda d: d[0])  # demands are set once a step
-    steps = np.array([d[0] for d in draws])
-    states = np.array([d[1] for d in draws])
-    samples: list[list[Floats]] = [[] for _ in surfaces]
-    delivers: list[list[bool]] = [[] for _ in surfaces]
-    for step, x, chosen in draws:
-        solved = plant.solve(step, x, *sampler.pumps(chosen, unequal=False))
-        for m, (row, ok) in enumerate(sampler.rows(solved, chosen)):
-            samples[m].append(row)
-            delivers[m].append(ok)
-    for m, surface in enumerate(surfaces):
-        configuration = np.array([d[2][m][0] for d in draws])
-        speed = np.array([d[2][m][1] for d in draws]).reshape(len(draws), len(surface.component.classes))
-        phi = surface.features(steps, states[:, list(surface.component.tanks)], surface.speed_coordinates(configuration, speed))
-        _fit(surface, surface.group[steps], configuration, phi, np.array(samples[m]), np.array(delivers[m]))
+            lacking[m][s.group[step], chosen[-1][m]] -= 1
+    order = np.argsort(steps, kind="stable")  # demands are set once a step
+    step_of, states = np.array(steps)[order], np.array([cloud[k][i] for k, i in zip(steps, at, strict=True)])[order]
+    configurations = list(np.array(chosen, np.int64)[order].T)
+    speeds = [sampler.speeds(s, c) for s, c in zip(surfaces, configurations, strict=True)]
+    for s, c, v, (out, ok) in zip(surfaces, configurations, speeds, sampler.solve(surfaces, step_of, states, configurations, speeds), strict=True):
+        phi = s.features(step_of, states[:, list(s.component.tanks)], s.speed_coordinates(c, v))
+        _fit(s, s.group[step_of], c, phi, out, ok)
     return surfaces
 
 
