@@ -52,6 +52,12 @@ _SUPPLY = SEVERITIES.index("supply")
 _FEW_SOLVES = 4096
 """A schedule's trace has room for so many solves a step: tanks that stand full can add many."""
 
+_MOST_KNOWN = 10_000
+"""Steps of schedules that were run are kept: schedules that differ late in the day have the hours before in common."""
+
+_Walked = tuple[Floats, Floats, Floats, Floats, Floats, list[Finding]]
+"""Of a step: volumes at its end, mean flow and power of each pump, water drawn, least pressures, and what is amiss."""
+
 
 class Simulator:
     """EPANET for one problem: the Engine of engine.py. Volumes (m3) are the state.
@@ -85,6 +91,7 @@ class Simulator:
         self._stepper = self._make_stepper()
         self._second: Simulator | None = None
         self._watched: Sequence[Sequence[int]] = ()
+        self._known: dict[tuple[int, bytes, bytes, bytes], _Walked] = {}
 
     @property
     def solves(self) -> int:
@@ -258,11 +265,13 @@ class Simulator:
         findings: list[Finding] = []
         trace = np.empty((_FEW_SOLVES, 2 + 2 * tanks + len(self._nodes) + len(self._links) + 3 * pumps + len(problem.sources)))
         for k in range(n):
-            after, q, w, drawn, _, least, records = self._stepper.steps([k], volume[k][None], speed[k][None], choice[k][None], trace=trace)
-            volume[k + 1], flow[k], power[k], source[k], pressure[k] = after[0], q[0], w[0], drawn[0], least[0]
-            for record in trace[:records]:
-                findings.extend(self._look(k, record))
-            findings.extend(self._look_at_levels(k, int(problem.steps.offsets_s[k + 1]), volume[k + 1]))
+            key = k, volume[k].tobytes(), speed[k].tobytes(), choice[k].tobytes()
+            if key not in self._known:
+                self._known[key] = self._walked(k, volume[k], speed[k], choice[k], trace)
+            volume[k + 1], flow[k], power[k], source[k], pressure[k], amiss = self._known[key]
+            findings.extend(amiss)
+        while len(self._known) > _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
         level = np.array([self.levels(v) for v in volume])
         bill = bill_of(problem, schedule, power, source, volume[-1] - volume[0])
         violations = describe(findings, problem, problem.hydraulic_step_s) + operation_violations(problem, schedule) + result_violations(problem, level[-1], source, bill)
@@ -279,6 +288,15 @@ class Simulator:
             energy_kwh=float((power.sum(axis=1) * problem.steps.hours).sum() / 1000.0),
             violations=violations,
         )
+
+    def _walked(self, k: int, volume: Floats, speed: Floats, choice: Ints, trace: Floats) -> _Walked:
+        after, flow, power, drawn, amiss, least, records = self._stepper.steps([k], volume[None], speed[None], choice[None], trace=trace)
+        findings: list[Finding] = []
+        # Tanks that are cut off and let in second by second make thousands of records: they are read where something is amiss in the step.
+        for record in trace[:records] if amiss.any() else ():
+            findings.extend(self._look(k, record))
+        findings.extend(self._look_at_levels(k, int(self.problem.steps.offsets_s[k + 1]), after[0]))
+        return after[0], flow[0], power[0], drawn[0], least[0], findings
 
     # --- what is amiss, in detail: the counterpart of `look` in steps.c -----------------------------------------------
 

@@ -89,7 +89,7 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
     hunt = _Hunt(plant, runner, forecast, actions_of(plant, models, relaxation), relaxation, price, work, rng, teller)
     best, schedule = hunt.best(started)
     checked, failed = 0, 0
-    for _ in range(_VERIFICATIONS if not plant.problem.valves else 0):
+    for _ in range(0 if plant.problem.valves else 1 if teller.is_stopped else _VERIFICATIONS):
         checked, failed = verify(plant, models, zones, forecast)
         if not failed:
             break
@@ -163,7 +163,7 @@ class _Hunt:
     def best(self, others: list[Trial]) -> tuple[Candidate, PumpSchedule]:
         """The best schedule by classes and by pumps. `others`: schedules to begin from beside those of the beam."""
         work = self.work
-        if not work.is_again:
+        if not work.is_again and not self.teller.is_stopped:
             self._begin(self._beam(work.beam, None), work.candidates)
             self._lean()
         self._plan_anew(others)
@@ -239,7 +239,7 @@ class _Hunt:
         each time. The winner goes on thoroughly, three times as far where limits are broken: it ends by itself where nothing more is promised."""
         starts = [*self._ranked()[:_BEST], *self._take([self._mended(trial) for trial in [*others, *self._of_relaxation()]], 0)]
         starts = list({c.key: c for c in starts}.values())
-        if not self.work.quick_programmes:
+        if not self.work.quick_programmes or self.teller.is_stopped:
             return
         levers = levers_of(self.plant)
         if is_large(self.runner, levers):

@@ -11,6 +11,7 @@ import numpy as np
 from levada.domain.plan import Certificate
 from levada.domain.pumping import PumpingProblem, PumpSchedule, Trajectory, Violation
 from levada.domain.series import Floats
+from levada.hydraulics.audit import audit
 from levada.hydraulics.engine import Engine
 from levada.hydraulics.simulate import Simulator
 from levada.schedule import broad
@@ -24,17 +25,22 @@ from levada.schedule.plant import Plant
 from levada.schedule.problem import Work, check
 from levada.schedule.progress import Progress, Teller
 from levada.schedule.reasons import SwitchReason, explain
+from levada.schedule.room import with_room
 from levada.schedule.scenarios import scenario_violations, solve_with_scenarios
 
 __all__ = ["Solution", "explain_schedule", "solve"]
 
 
+_ROOMS = 3
+"""So often is more room to the limits tried where only the audit finds them broken."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Solution:
     """The best schedule found. `problem`: the one asked, on the steps that the schedule stands on: its own, or where pumps may be switched within them
-    (switch_resolution_s) those and the switches' instants together. `feasible`: the simulator found no violation; otherwise `relaxations` names and measures each limit that does not hold.
+    (switch_resolution_s) those and the switches' instants together. `feasible`: neither the simulator nor the audit found a violation; otherwise `relaxations` names and measures each limit that does not hold.
 
-    `trajectory` is the search's own simulation; the audit (levada.hydraulics.audit) is the judge. `water_value_per_m3` (n + 1, tanks): what a cubic
+    `trajectory` is the search's own simulation; the audit (levada.hydraulics.audit) is the judge, by other code. `water_value_per_m3` (n + 1, tanks): what a cubic
     metre more in each tank is worth at each instant; zeros where it is not known.
     """
 
@@ -68,24 +74,17 @@ def solve(
     work = work or Work()
     plant = Plant(problem, engine)
     teller = Teller(progress, plant)
-    if problem.scenarios is None:
-        found = _solve_from(start, plant, work, teller)
-        best, others, bounds, water = found.schedule, found.others, found.bounds, found.water
-    else:
-        # The bound of the problem without scenarios stands: they only take schedules away.
-        solved: list[_Found] = []
-
-        def once(asked: PumpingProblem) -> PumpSchedule:
-            solved.append(_solve_from(solved[-1].schedule if solved else start, Plant(asked, engine), work, teller))
-            return solved[-1].schedule
-
-        best = solve_with_scenarios(problem, once, engine)
-        others, bounds, water = [], solved[0].bounds, solved[0].water
-    judged = _judged(plant, best, engine)
-    if problem.switch_resolution_s is not None:
-        asked, freed = free_instants(plant, Fits(plant), [best, *others], _rng(problem, work), work.switch_solves, teller, engine)
-        judged = min(judged, _judged(Plant(asked, engine), freed, engine), key=lambda j: _order(j.trajectory))
-        bounds = [replace(b, value=None, why="pumps may be switched within steps, and it knows switches at their edges only") for b in bounds]
+    plan = first = _planned(plant, plant, work, teller, start, engine)
+    asked: PumpingProblem | None = problem
+    for _ in range(_ROOMS if problem.switch_resolution_s is None else 0):
+        if asked is None or not plan.judged.is_refused or teller.is_stopped:
+            break
+        asked = with_room(asked, plan.judged.trajectory.violations, plan.judged.trajectory.level_m)
+        if asked is not None:
+            again = _planned(plant, Plant(asked, engine), work, teller, plan.judged.schedule, engine)
+            plan = min(again, plan, key=lambda p: _order(p.judged.trajectory))
+    # What bounds the problem asked, and what water is worth in it, is not changed by room.
+    judged, bounds, water = plan.judged, first.bounds, first.water
     trajectory, used = judged.trajectory, judged.plant
     water = np.stack([np.interp(used.problem.steps.offsets_s, problem.steps.offsets_s, w) for w in water.T], axis=1)
     return Solution(
@@ -101,18 +100,57 @@ def solve(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Planned:
+    """The best schedule found, judged by the problem as it was asked; bounds, and what water is worth."""
+
+    judged: _Judged
+    bounds: list[Bound]
+    water: Floats
+
+
+def _planned(
+    plant: Plant, roomy: Plant, work: Work, teller: Teller, start: PumpSchedule | None, engine: Callable[[PumpingProblem], Engine]
+) -> _Planned:
+    """Plan `roomy`, the plant of the problem with or without room to its limits, and judge what is found by `plant`, that of the problem itself."""
+    problem = roomy.problem
+    if problem.scenarios is None:
+        found = _solve_from(start, roomy, work, teller)
+        best, others, bounds, water = found.schedule, found.others, found.bounds, found.water
+    else:
+        # The bound of the problem without scenarios stands: they only take schedules away.
+        solved: list[_Found] = []
+
+        def once(asked: PumpingProblem) -> PumpSchedule:
+            solved.append(_solve_from(solved[-1].schedule if solved else start, Plant(asked, engine), work, teller))
+            return solved[-1].schedule
+
+        best = solve_with_scenarios(problem, once, engine)
+        others, bounds, water = [], solved[0].bounds, solved[0].water
+    judged = _judged(plant, best, engine)
+    if problem.switch_resolution_s is not None:
+        asked, freed = free_instants(roomy, Fits(roomy), [best, *others], _rng(problem, work), work.switch_solves, teller, engine)
+        judged = min(judged, _judged(Plant(asked, engine), freed, engine), key=lambda j: _order(j.trajectory))
+        bounds = [replace(b, value=None, why="pumps may be switched within steps, and it knows switches at their edges only") for b in bounds]
+    return _Planned(judged=judged, bounds=bounds, water=water)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Judged:
-    """A schedule on the plant whose steps it stands on, and its simulation with all its violations."""
+    """A schedule on the plant whose steps it stands on, and its simulation with all its violations. `is_refused`: by the audit alone, whose violations
+    these are then."""
 
     plant: Plant
     schedule: PumpSchedule
     trajectory: Trajectory
+    is_refused: bool
 
 
 def _judged(plant: Plant, schedule: PumpSchedule, engine: Callable[[PumpingProblem], Engine]) -> _Judged:
     trajectory = plant.simulator.run(schedule)
     faults = (*with_causes(plant, schedule, trajectory), *scenario_violations(plant.problem, schedule, engine))
-    return _Judged(plant=plant, schedule=schedule, trajectory=replace(trajectory, violations=faults))
+    # Other engines are no EPANET: their judge is their caller's.
+    refused = () if faults or engine is not Simulator else audit(plant.problem, schedule).trajectory.violations
+    return _Judged(plant=plant, schedule=schedule, trajectory=replace(trajectory, violations=(*faults, *refused)), is_refused=bool(refused))
 
 
 def _rng(problem: PumpingProblem, work: Work) -> np.random.Generator:

@@ -19,7 +19,7 @@ from levada.schedule.plant import Ints, Plant
 from levada.schedule.reach import Zone
 from levada.schedule.relaxation_patches import Patch, excess
 from levada.schedule.relaxation_pieces import Rows
-from levada.schedule.relaxation_samples import run_steps
+from levada.schedule.relaxation_samples import MOST_SOLVES, run_steps
 
 __all__ = ["verify"]
 
@@ -50,9 +50,14 @@ def _verify_step(plant: Plant, models: list[Models], zones: list[Zone], forecast
     x = plant.state(np.array([s[1] for s in steps]))
     counts, speeds = np.array([s[2] for s in steps]), np.array([s[3] for s in steps])
     speed = np.array([np.where(on, v, 0.0) for on, v in (plant.pumps_on(k, c, s) for c, s in zip(counts, speeds, strict=True))])
-    runs = run_steps(plant, np.full(len(x), k), x, speed)
+    runs = run_steps(plant, np.full(len(x), k), x, speed, MOST_SOLVES)
+    # What was given up is no step of the models' either.
+    whole = np.flatnonzero(runs.holds.any(axis=1))
+    runs, x, counts, speeds = runs.rows(whole), x[whole], counts[whole], speeds[whole]
+    if not len(x):
+        return 0
     parts = forecast.configuration(counts, speeds)
-    bad = np.zeros(len(steps), bool)
+    bad = np.zeros(len(x), bool)
     place = _pieces_of(plant, models[0].pieces[k], zones, k, x, bad)
     for i, m in enumerate(models):
         rows = rows_of(plant, m, i, runs, parts[:, i], np.where(counts > 0, speeds, 0.0), balances(plant), metered(plant.problem))
