@@ -274,19 +274,34 @@ class _Hunt:
             self.found[tuned.key] = tuned
 
     def _of_relaxation(self) -> list[Trial]:
-        """The schedule of what the relaxation uses most in each step."""
+        """Two schedules of the relaxation: of what it uses most in each step, and one that gives each configuration, summed over time, what the relaxation
+        gives it."""
         if not self.relaxation.weight:
             return []
+        hours = self.plant.problem.steps.hours
+        return [self._trial([w.argmax(axis=1) for w in self.relaxation.weight]), self._trial([_in_turn(w, hours) for w in self.relaxation.weight])]
+
+    def _trial(self, configurations: list[Ints]) -> Trial:
         counts, speeds = np.zeros((self.plant.n, len(self.plant.classes)), np.int64), np.zeros((self.plant.n, len(self.plant.classes)))
-        for surface, weight in zip(self.forecast.surfaces, self.relaxation.weight, strict=True):
-            own, most = list(surface.component.classes), weight.argmax(axis=1)
-            counts[:, own], speeds[:, own] = surface.counts[most], surface.high[most]
-        return [(counts, np.where(counts > 0, speeds, 0.0), self.runner.first_choices)]
+        for surface, chosen in zip(self.forecast.surfaces, configurations, strict=True):
+            own = list(surface.component.classes)
+            counts[:, own], speeds[:, own] = surface.counts[chosen], surface.high[chosen]
+        return counts, np.where(counts > 0, speeds, 0.0), self.runner.first_choices
 
     def _mended(self, trial: Trial) -> Trial:
         counts, speeds, choices = trial
         counts = mend(self.plant, self.runner.fits, counts)
         return counts, _speeds(self.plant, counts, speeds), choices
+
+
+def _in_turn(weight: Floats, hours: Floats) -> Ints:
+    """In each step the configuration that is owed most hours by weights (n, configurations) so far, (n,)."""
+    owed, chosen = np.zeros(weight.shape[1]), []
+    for w, h in zip(weight, hours, strict=True):
+        owed += w * h
+        chosen.append(int(owed.argmax()))
+        owed[chosen[-1]] -= h
+    return np.array(chosen, np.int64)
 
 
 def _speeds(plant: Plant, counts: Ints, speeds: Floats) -> Floats:
