@@ -274,12 +274,13 @@ class _Hunt:
             self.found[tuned.key] = tuned
 
     def _of_relaxation(self) -> list[Trial]:
-        """Two schedules of the relaxation: of what it uses most in each step, and one that gives each configuration, summed over time, what the relaxation
-        gives it."""
+        """Schedules of the relaxation: of what it uses most in each step, and, where there is time, one that gives each configuration, summed over time,
+        what the relaxation gives it."""
         if not self.relaxation.weight:
             return []
-        hours = self.plant.problem.steps.hours
-        return [self._trial([w.argmax(axis=1) for w in self.relaxation.weight]), self._trial([_in_turn(w, hours) for w in self.relaxation.weight])]
+        weights, hours = self.relaxation.weight, self.plant.problem.steps.hours
+        most = self._trial([w.argmax(axis=1) for w in weights])
+        return [most] if self.work.is_again else [most, self._trial([_in_turn(w, hours) for w in weights])]
 
     def _trial(self, configurations: list[Ints]) -> Trial:
         counts, speeds = np.zeros((self.plant.n, len(self.plant.classes)), np.int64), np.zeros((self.plant.n, len(self.plant.classes)))
