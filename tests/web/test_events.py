@@ -57,7 +57,7 @@ def test_streams_end_when_the_process_stops_and_leave_nothing_behind() -> None:
         audience.tell("a", "plan")
         await asyncio.sleep(0.05)
         audience.close()
-        await asyncio.wait_for(reading, 5)
+        await asyncio.wait_for(reading, 20)
         return b"".join(received).decode(), open_pages, audience.size
 
     text, open_pages, left = asyncio.run(stop())
