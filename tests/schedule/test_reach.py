@@ -8,7 +8,7 @@ from tests.schedule.small_networks import Small
 from levada.schedule.broad import learn
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
-from levada.schedule.reach import Zone
+from levada.schedule.reach import Zone, draw_each
 from levada.schedule.surface import Sampler
 
 
@@ -31,6 +31,19 @@ def test_random_states_of_a_zone_lie_within_its_corners(bounds: list[float], see
     rng = np.random.default_rng(seed)
     for direction in rng.normal(size=(20, 3)):
         assert (states @ direction).max() <= (corners @ direction).max() + 1e-6
+
+
+def test_levels_drawn_for_many_zones_at_once_lie_each_in_its_own() -> None:
+    wide = _zone([0.2, 0.4, 0.6, *[0.8] * 3, *[0.5] * 6])
+    point = Zone(np.subtract.outer(np.array([0.0, 1.0, 2.0, 3.0]), np.array([0.0, 1.0, 2.0, 3.0])))
+    drawn = draw_each([wide, point, wide], [30, 2, 1], np.random.default_rng(0))
+    assert drawn.shape == (33, 3)
+    np.testing.assert_allclose(drawn[30:32], [[1.0, 2.0, 3.0]] * 2)
+    for row in (*drawn[:30], drawn[32]):
+        y = np.concatenate([[0.0], row])
+        assert (y[:, None] - y[None, :] <= wide.d + 1e-9).all()
+    # Both ends of each tank's range come up.
+    np.testing.assert_allclose([drawn[:30].min(axis=0), drawn[:30].max(axis=0)], [-wide.d[0, 1:], wide.d[1:, 0]])
 
 
 def test_every_state_that_a_random_schedule_reaches_within_the_limits_is_in_the_zone() -> None:

@@ -39,3 +39,18 @@ def test_unequal_speeds_keep_the_mean_and_the_range() -> None:
     assert speed.min() >= 0.8 - 1e-9
     assert speed.max() <= 1.0 + 1e-9
     assert np.ptp(speed, axis=1).max() > 0.05
+
+
+def test_steps_that_are_not_over_after_so_many_solves_are_given_up_and_the_others_are_the_same() -> None:
+    plant = Plant(Small(pumps=2, upper=True, demand_l_per_s=14).problem(n=4, may_stand_full=np.ones(2, bool), hydraulic_step_s=1200))
+    rng = np.random.default_rng(1)
+    x = np.clip(rng.uniform(-0.1, 1.1, (200, 2)), 0, 1)
+    counts = np.stack([rng.integers(0, len(c.pumps) + 1, 200) for c in plant.classes], axis=1)
+    speed = pump_speeds(plant, rng, counts, np.where(counts > 0, 1.0, 0.0), unequal=False)
+    whole, cut = (run_steps(plant, np.full(200, 1), x, speed, most) for most in (None, 3))
+    # An hour at twenty minutes a solve takes three, and more where a tank fills up or runs empty on the way.
+    over = cut.holds.any(axis=1)
+    assert 0 < (~over & whole.holds.any(axis=1)).sum() < 200
+    assert over.sum() > 20
+    np.testing.assert_allclose(cut.after[over], whole.after[over], atol=1e-6)
+    np.testing.assert_array_equal(cut.holds[over], whole.holds[over])
