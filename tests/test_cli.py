@@ -69,6 +69,13 @@ def test_trouble_of_the_database_or_the_store_beside_it_is_told_in_a_line_and_a_
         raising(trouble)
         assert cli.main(["retention"]) == 2
         assert capsys.readouterr().err == f"levada: {' '.join(str(trouble).split())}; try again once it is back\n"
+        # As it comes from what is done side by side.
+        raising(ExceptionGroup("utilities", [ExceptionGroup("days", [trouble]), trouble]))
+        assert cli.main(["retention"]) == 2
+        assert capsys.readouterr().err == f"levada: {' '.join(str(trouble).split())}; try again once it is back\n"
+    raising(ExceptionGroup("utilities", [ZeroDivisionError("a defect"), psycopg.OperationalError("the connection is lost")]))
+    with pytest.raises(ExceptionGroup):
+        cli.main(["retention"])
     raising(ZeroDivisionError("a defect"))
     with pytest.raises(ZeroDivisionError):
         cli.main(["retention"])

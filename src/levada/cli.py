@@ -404,9 +404,14 @@ def main(args: list[str] | None = None) -> int:
         # With the database's driver: only where something went wrong.
         from levada.store.database import DATABASE_TROUBLE
 
-        if not isinstance(e, DATABASE_TROUBLE):
+        # What is done side by side ends in a group of what went wrong.
+        trouble, others = (e if isinstance(e, ExceptionGroup) else ExceptionGroup("", [e])).split(DATABASE_TROUBLE)
+        if trouble is None or others is not None:
             raise
-        click.echo(f"levada: {' '.join(str(e).split())}; try again once it is back", err=True)
+        first: Exception = trouble
+        while isinstance(first, ExceptionGroup):
+            first = first.exceptions[0]
+        click.echo(f"levada: {' '.join(str(first).split())}; try again once it is back", err=True)
         return 2
     return outcome if isinstance(outcome, int) else 0
 

@@ -145,8 +145,9 @@ async def gate(
                     # A utility whose documents do not hold tells nothing of the candidate: it must not let one through.
                     return TenantVerdict(tenant_id=tenant_id, refusals=(f"could not be tried: {e}",), told=())
 
+        asked = await _tenants(database, tenant_ids)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(verdict_or_why_not(tenant_id)) for tenant_id in await _tenants(database, tenant_ids)]
+            tasks = [group.create_task(verdict_or_why_not(tenant_id)) for tenant_id in asked]
         verdicts = [task.result() for task in tasks]
     _tell(verdicts, versions, as_json=as_json)
     if not verdicts or any(v.refusals for v in verdicts):

@@ -194,6 +194,8 @@ def test_the_commands_answer_by_their_exit_codes(installation: Installation, ten
     assert f"{tenant}: 1 of 1 days done, 2026-05-31 (Sunday)" in made.stderr
     unknown = levada_("backtest", "--tenant", "nowhere")
     assert (unknown.returncode, "there is no utility 'nowhere'" in unknown.stderr) == (2, True)
+    unknown = levada_("gate", sys.executable, "--tenant", "nowhere")
+    assert (unknown.returncode, "there is no utility 'nowhere'" in unknown.stderr, "Traceback" in unknown.stderr) == (2, True, False)
     nothing = levada_("gate", str(tmp_path / "no-such-version"))
     assert (nothing.returncode, "is no program" in nothing.stderr) == (2, True), nothing.stderr
     empty = installation.new_tenant()
