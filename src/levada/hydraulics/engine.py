@@ -50,10 +50,6 @@ class Solve:
     source: Floats
     warning: int
 
-    @property
-    def is_solved(self) -> bool:
-        return self.warning < 100
-
 
 @dataclass(frozen=True, slots=True)
 class Solves:

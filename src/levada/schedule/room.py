@@ -14,6 +14,7 @@ import numpy as np
 from levada.domain.errors import ProblemError
 from levada.domain.pumping import PumpingProblem, Violation
 from levada.domain.series import Floats
+from levada.schedule.scenarios import level_limits
 
 __all__ = ["with_room"]
 
@@ -69,15 +70,13 @@ def _within_steps(problem: PumpingProblem, tank: int, v: Violation, room_m: floa
     assert v.at_s is not None
     first, last = np.clip(np.searchsorted(offsets, [v.at_s, v.until_s if v.until_s is not None else v.at_s], side="right") - 1, 0, n - 1)
     steps = np.arange(max(int(first) - 1, 0), min(int(last) + 2, n))
-    there = level_m[int(first) : int(last) + 2]
-    shape, start = (n, len(problem.network.tanks)), float(problem.initial_level_m[tank])
+    there, start = level_m[int(first) : int(last) + 2], float(problem.initial_level_m[tank])
+    low, high = (limit.copy() for limit in level_limits(problem))
     if v.kind == "below":
-        low = np.array(np.broadcast_to(problem.min_level_m if problem.reserve_level_m is None else problem.reserve_level_m, shape), np.float64)
-        low[steps, tank] = np.maximum(low[steps, tank], max(float(problem.min_level_m[tank]), there.min())) + room_m
+        low[steps, tank] = np.maximum(low[steps, tank], there.min()) + room_m
         low[0, tank] = min(low[0, tank], max(start, float(problem.min_level_m[tank])))
         return replace(problem, reserve_level_m=low)
-    high = np.array(np.broadcast_to(problem.max_level_m if problem.ceiling_level_m is None else problem.ceiling_level_m, shape), np.float64)
-    high[steps, tank] = np.minimum(high[steps, tank], min(float(problem.max_level_m[tank]), there.max())) - room_m
+    high[steps, tank] = np.minimum(high[steps, tank], there.max()) - room_m
     high[0, tank] = max(high[0, tank], min(start, float(problem.max_level_m[tank])))
     return replace(problem, ceiling_level_m=high)
 

@@ -11,7 +11,7 @@ from levada.domain.pumping import Bools, PumpingProblem, PumpSchedule, Violation
 from levada.domain.series import Floats
 from levada.hydraulics.engine import Engine
 
-__all__ = ["Held", "Margins", "hold_in_scenarios", "scenario_violations", "solve_with_scenarios"]
+__all__ = ["Held", "Margins", "hold_in_scenarios", "level_limits", "scenario_violations", "solve_with_scenarios"]
 
 _TANK_LIMITS = frozenset({"level", "saturation", "reserve"})
 _ROUNDS = 5
@@ -123,7 +123,7 @@ def solve_with_scenarios(
     return best[1]
 
 
-def _limits(problem: PumpingProblem) -> tuple[Floats, Floats]:
+def level_limits(problem: PumpingProblem) -> tuple[Floats, Floats]:
     """Least and greatest level in each step, (n, tanks), at its end."""
     shape = (len(problem.steps), len(problem.network.tanks))
     low, high = np.broadcast_to(problem.min_level_m, shape), np.broadcast_to(problem.max_level_m, shape)
@@ -135,7 +135,7 @@ def _limits(problem: PumpingProblem) -> tuple[Floats, Floats]:
 
 
 def _beyond(problem: PumpingProblem, level_m: Floats) -> tuple[Floats, Floats]:
-    low, high = _limits(problem)
+    low, high = level_limits(problem)
     return np.maximum(low - level_m[1:], 0.0), np.maximum(level_m[1:] - high, 0.0)
 
 
@@ -167,7 +167,7 @@ def _tightened(problem: PumpingProblem, margins: Margins) -> PumpingProblem:
     """The problem with reserves and ceilings by the margins, never so that the initial level would break one at the start."""
     if not margins.low_m.any() and not margins.high_m.any():
         return problem
-    low, high = _limits(problem)
+    low, high = level_limits(problem)
     reserve, ceiling = low + margins.low_m, high - margins.high_m
     reserve[0], ceiling[0] = np.minimum(reserve[0], np.maximum(low[0], problem.initial_level_m)), np.maximum(ceiling[0], np.minimum(high[0], problem.initial_level_m))
     return replace(problem, reserve_level_m=reserve, ceiling_level_m=np.maximum(ceiling, reserve))

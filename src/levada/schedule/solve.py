@@ -75,14 +75,16 @@ def solve(
     plant = Plant(problem, engine)
     teller = Teller(progress, plant)
     plan = first = _planned(plant, plant, work, teller, start, engine)
-    asked: PumpingProblem | None = problem
+    asked = problem
+    # Where pumps may be switched within steps the schedule on steps stands in for what is refused.
     for _ in range(_ROOMS if problem.switch_resolution_s is None else 0):
-        if asked is None or not plan.judged.is_refused or teller.is_stopped:
+        found = plan.judged.trajectory
+        roomy = with_room(asked, found.violations, found.level_m) if plan.judged.is_refused and not teller.is_stopped else None
+        if roomy is None:
             break
-        asked = with_room(asked, plan.judged.trajectory.violations, plan.judged.trajectory.level_m)
-        if asked is not None:
-            again = _planned(plant, Plant(asked, engine), work, teller, plan.judged.schedule, engine)
-            plan = min(again, plan, key=lambda p: _order(p.judged.trajectory))
+        asked = roomy
+        again = _planned(plant, Plant(asked, engine), work, teller, plan.judged.schedule, engine)
+        plan = min(again, plan, key=lambda p: _order(p.judged.trajectory))
     # What bounds the problem asked, and what water is worth in it, is not changed by room.
     judged, bounds, water = plan.judged, first.bounds, first.water
     trajectory, used = judged.trajectory, judged.plant

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from levada.domain.series import Floats
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Component
+from levada.schedule.relaxation_samples import pump_speeds
 
 __all__ = ["Sampler", "Surface", "fit_surfaces"]
 
@@ -178,13 +179,12 @@ class Sampler:
         """EPANET's answers by row: steps (N,), states (N, tanks), and of each component its configurations (N,) and mean speeds (N, classes). For each
         component the outputs in the order of `Surface`, and whether all its running pumps deliver, (N,)."""
         plant, n = self.plant, len(step)
-        speed = np.zeros((n, plant.pumps))
-        running = np.zeros((n, plant.pumps), bool)
+        counts, means = np.zeros((n, len(plant.classes)), np.int64), np.zeros((n, len(plant.classes)))
         for s, c, mean in zip(surfaces, chosen, speeds, strict=True):
-            for i, k in enumerate(s.component.classes):
-                own = list(plant.classes[k].pumps)
-                running[:, own] = np.arange(len(own)) < s.counts[c, i][:, None]
-                speed[:, own] = np.where(running[:, own], mean[:, i : i + 1], 0.0)
+            own = list(s.component.classes)
+            counts[:, own], means[:, own] = s.counts[c], mean
+        speed = pump_speeds(plant, self.rng, counts, means, unequal=False)
+        running = speed > 0
         solved = plant.simulator.solves_at(step, plant.volume(x), speed, np.repeat(plant.first_choice, n, axis=0))
         found = []
         for m, s in enumerate(surfaces):
