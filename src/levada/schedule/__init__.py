@@ -1,9 +1,10 @@
 """Pump scheduling: from a problem to a schedule, a bound on what any schedule can cost, and reasons.
 
-solve.py puts the work in order. Two searches share problem.py (what is asked, prepared), plant.py (the plant as they see it), reach.py (where levels can
+solve.py puts the work in order. Three searches share problem.py (what is asked, prepared), plant.py (the plant as they see it), reach.py (where levels can
 be) and assignment.py (which of the identical pumps):
 
 - exact.py, where few configurations act: joint.py (those), volume_models.py and volume_bound.py (what no schedule can beat, by dynamic programming).
+- level_search.py, for plants of one tank at any speeds: level_steps.py (what actions do by level) and level_values.py (what is still to pay from each level).
 - broad.py, for any plant: surface.py (what EPANET would say), models.py and bound.py (a linear relaxation), verify.py (that against what was simulated),
   search.py and improve.py.
 

@@ -18,7 +18,7 @@ linear programme, so its optimum is a lower bound, up to the margins, which are 
 makes the certificate `sampled`, never `exact`. docs/concepts/bounds.md derives it and says where it is loose.
 
 Start limits (relaxation_starts.py) enter as the rise of each class's mixed count, which is weak, and where they are tight by counts that keep their own states.
-For one tank relaxation_values.py has a tighter bound.
+For one tank level_values.py has a tighter bound.
 The duals of the storage balances are the value of water in each tank.
 """
 

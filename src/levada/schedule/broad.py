@@ -23,7 +23,6 @@ from levada.schedule.problem import Work
 from levada.schedule.progress import Teller
 from levada.schedule.reach import Zone, reach
 from levada.schedule.reach import whole as all_levels
-from levada.schedule.relaxation_values import VALUES, value_bound
 from levada.schedule.replan import Descent, is_large
 from levada.schedule.rules import follow_rules, set_valves
 from levada.schedule.search import Actions, Lean, actions_of, beam
@@ -94,7 +93,7 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
         if not failed:
             break
         relaxation = relax(plant, models, zones)
-    value, method = relaxation.value, _METHOD
+    value = relaxation.value
     why = "the relaxation has no solution: no schedule can hold all limits" if relaxation.infeasible else "the relaxation was not solved"
     if plant.problem.valves:
         value, why = None, "valves are set by the plan, and the relaxation knows them in one setting only"
@@ -102,11 +101,8 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
         value, why = None, "there are more configurations of pumps than can be modelled; a part of them was searched"
     elif failed or any(m.is_refuted for m in models):
         value, why = None, "withdrawn, since steps that EPANET simulated contradict its models"
-    by_values = None if relaxation.infeasible else value_bound(plant, zones, rng)
-    if by_values is not None and (value is None or value < by_values) and (best.severity > 0 or by_values <= best.cost):
-        value, method = by_values, VALUES
     bound = Bound(
-        value=value, method=method, cost=best.cost if best.severity == 0 else np.inf, why=why, samples=models[0].samples if models else 0,
+        value=value, method=_METHOD, cost=best.cost if best.severity == 0 else np.inf, why=why, samples=models[0].samples if models else 0,
         work={"bound_checks": checked, **{f"bound_{k}": v for k, v in relaxation.work.items()}},
     )  # fmt: skip
     teller("search", best.cost if best.severity == 0 else None, value)

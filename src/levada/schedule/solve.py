@@ -21,6 +21,7 @@ from levada.schedule.causes import with_causes
 from levada.schedule.certificate import Bound, certify
 from levada.schedule.exact import applies, search_exactly
 from levada.schedule.instants import free_instants
+from levada.schedule.level_search import search_by_level
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work, check
 from levada.schedule.progress import Progress, Teller
@@ -195,15 +196,25 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
             known = exact.counts, np.where(exact.counts > 0, plant.top_speed, 0.0), exact.choices
             best = to_pumps(plant, *known)
             water = exact.water
-    if not teller.is_stopped and not (best is not None and _is_proved(bounds, work) and _is_told_by_steps(plant.problem)):
+    def is_over(bounds: list[Bound]) -> bool:
+        return teller.is_stopped or (best is not None and _is_proved(bounds, work) and _is_told_by_steps(plant.problem))
+
+    by_level = None if is_over(bounds) else search_by_level(plant, rng, fits, work, teller)
+    if by_level is not None and by_level.best is not None and by_level.schedule is not None:
+        water = by_level.water(plant)
+        if best is None or by_level.best.cost < plant.simulator.run(best).cost:
+            best, others, known = by_level.schedule, [] if best is None else [best], by_level.best.trial
+    if not is_over([*bounds, *([] if by_level is None else [by_level.bound()])]):
         found = broad.search(plant, rng, fits, work, known, teller)
         bounds.append(found.bound)
         if best is None or _order(plant.simulator.run(found.schedule)) < _order(plant.simulator.run(best)):
-            best, others = found.schedule, [] if best is None else [best]
+            best, others = found.schedule, [*others, *([] if best is None else [best])]
         else:
-            others = [found.schedule]
+            others.append(found.schedule)
         if not water.any():
             water = found.water
+    # Values are held against all that has been simulated.
+    bounds += [] if by_level is None else [by_level.bound()]
     return _Found(schedule=best if best is not None else broad.rules_within_starts(plant, fits), others=others, bounds=bounds, water=water)
 
 

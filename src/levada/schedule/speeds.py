@@ -16,13 +16,13 @@ from levada.schedule.candidate import Candidate, Runner, Trial
 from levada.schedule.linear import Builder, solver
 from levada.schedule.plant import Ints
 
-__all__ = ["tune_speeds"]
+__all__ = ["ROOM", "tune_speeds"]
 
 _TRUST, _LEAST_TRUST = 0.04, 0.001
 """Most that a speed may be moved by one programme, and by how much each is changed to see what that does: at first, and before the tuning ends."""
 
 _ROUNDS = 24
-_ROOM = 5e-5
+ROOM = 5e-5
 """Share of a tank that is kept free to its limits. EPANET counts the time until a tank is full in whole seconds: a level that meets its limit as a step ends
 may do so a second sooner elsewhere, and then the tank is full and still fills."""
 
@@ -108,8 +108,8 @@ class _Changes:
         state = plant.state(best.volume + off_m3)
         _, most_end = runner.whole.end_states
         least, most = plant.x_least.copy(), plant.x_most.copy()
-        least[1:-1] += _ROOM
-        most[1:-1] -= _ROOM
+        least[1:-1] += ROOM
+        most[1:-1] -= ROOM
         least[-1], most[-1] = np.maximum(least[-1], plant.x_end), np.minimum(most[-1], most_end)
         # A schedule that is beyond its limits already is to come back, at a price.
         off = b.add_columns(np.full(2 * plant.tanks, price), 0.0)
