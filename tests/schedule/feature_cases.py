@@ -17,6 +17,7 @@ from levada.schedule.bound import relax
 from levada.schedule.broad import Broad, learn, search
 from levada.schedule.candidate import Runner, Trial
 from levada.schedule.models import fit_models
+from levada.schedule.outlook import Outlook, outlook_by_water
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
 from levada.schedule.progress import Teller
@@ -48,8 +49,8 @@ class Searching:
         self.forecast = Forecast(self.plant, surfaces, self.runner.whole)
         self.actions = actions_of(self.plant, models, self.relaxation)
 
-    def beam(self, lean: Lean | None = None) -> list[Trial]:
-        return beam(self.runner, self.forecast, self.actions, self.relaxation.water, PRICE, 60, lean)
+    def beam(self, lean: Lean | None = None, outlook: Outlook | None = None) -> list[Trial]:
+        return beam(self.runner, self.forecast, self.actions, outlook or outlook_by_water(self.relaxation.water), PRICE, 60, lean)
 
 
 def with_valve(problem: PumpingProblem, small: Small) -> PumpingProblem:

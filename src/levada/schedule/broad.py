@@ -18,6 +18,7 @@ from levada.schedule.improve import improve
 from levada.schedule.mend import mend
 from levada.schedule.models import fit_models
 from levada.schedule.near import levers_of
+from levada.schedule.outlook import Outlook, outlook_by_levels, outlook_by_water
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Work
 from levada.schedule.progress import Teller
@@ -154,15 +155,22 @@ class _Hunt:
         self.plant, self.runner, self.forecast, self.actions, self.relaxation = plant, runner, forecast, actions, relaxation
         self.price, self.work, self.rng, self.teller = price, work, rng, teller
         self.left = work.simulations
+        self.outlooks = [outlook_by_water(relaxation.water)]
         self.found: dict[bytes, Candidate] = {}
 
     def best(self, others: list[Trial]) -> tuple[Candidate, PumpSchedule]:
         """The best schedule by classes and by pumps. `others`: schedules to begin from beside those of the beam."""
         work = self.work
+        begun: list[Candidate] = []
         if not work.is_again and not self.teller.is_stopped:
-            self._begin(self._beam(work.beam, None), work.candidates)
+            # By levels first: where starts are few, of which it knows nothing, the price of water may be the better guide.
+            by_levels = outlook_by_levels(self.forecast, self.actions, self.price)
+            self.outlooks = [*([] if by_levels is None else [by_levels]), *self.outlooks]
+            for outlook in self.outlooks:
+                taken = self._begin(self._beam(outlook, work.beam, None), -(-work.candidates // len(self.outlooks)))
+                begun.append(min(taken, key=lambda c: c.objective(self.price)))
             self._lean()
-        self._plan_anew(others)
+        self._plan_anew(begun, others)
         for c in self._ranked()[: work.finalists]:
             if self.teller.is_stopped:
                 break
@@ -181,13 +189,13 @@ class _Hunt:
     def _ranked(self) -> list[Candidate]:
         return sorted(self.found.values(), key=lambda c: c.objective(self.price))
 
-    def _beam(self, width: int, lean: Lean | None) -> list[Trial]:
-        return beam(self.runner, self.forecast, self.actions, self.relaxation.water, self.price, width, lean)
+    def _beam(self, outlook: Outlook, width: int, lean: Lean | None) -> list[Trial]:
+        return beam(self.runner, self.forecast, self.actions, outlook, self.price, width, lean)
 
-    def _begin(self, leaves: list[Trial], most: int) -> None:
+    def _begin(self, leaves: list[Trial], most: int) -> list[Candidate]:
         """Take the first leaves that fit, or the first of all made to fit."""
         fitting = [t for t in leaves[: 40 * most] if self.runner.fits(t[0])][:most]
-        self._take(fitting or [self._mended(leaves[0])], self.work.first_rounds)
+        return self._take(fitting or [self._mended(leaves[0])], self.work.first_rounds)
 
     def _take(self, trials: list[Trial], rounds: int) -> list[Candidate]:
         """Simulate, and improve each a little."""
@@ -228,12 +236,12 @@ class _Hunt:
         for lean in leans:
             if self.teller.is_stopped:
                 break
-            self._begin(self._beam(max(self.work.beam // 2, 1), lean), most)
+            self._begin(self._beam(self.outlooks[0], max(self.work.beam // 2, 1), lean), most)
 
-    def _plan_anew(self, others: list[Trial]) -> None:
+    def _plan_anew(self, begun: list[Candidate], others: list[Trial]) -> None:
         """A race of quick programmes from several schedules, since better valleys are not seen from afar: the better half of them goes on, and further
         each time. The winner goes on thoroughly, three times as far where limits are broken: it ends by itself where nothing more is promised."""
-        starts = [*self._ranked()[:_BEST], *self._take([self._mended(trial) for trial in [*others, *self._of_relaxation()]], 0)]
+        starts = [*self._ranked()[:_BEST], *begun, *self._take([self._mended(trial) for trial in [*others, *self._of_relaxation()]], 0)]
         starts = list({c.key: c for c in starts}.values())
         if not self.work.quick_programmes or self.teller.is_stopped:
             return

@@ -2,12 +2,13 @@
 
 In each step every kept state is continued by every sensible action on the response surfaces at once; the most promising continuations,
 spread over starts used and volumes stored, are then simulated in EPANET and become the states of the next step. Costs, levels and
-violations of what is kept are therefore EPANET's own. What is promising: cost so far, plus a heavy price on violations, minus the value
-of the water stored, from the duals of the bound. What belongs to the whole schedule (whole.py) is counted as it accrues: peaks, starts, totals.
+violations of what is kept are therefore EPANET's own. What is promising: cost so far, plus a heavy price on violations, plus what is
+still to pay (outlook.py). What belongs to the whole schedule (whole.py) is counted as it accrues: peaks, starts, totals.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 
@@ -15,14 +16,14 @@ import numpy as np
 
 from levada.domain.pumping import Bools
 from levada.domain.series import Floats
-from levada.hydraulics.operation import days_of
 from levada.schedule.ahead import FREE_SHARE, Forecast
+from levada.schedule.bars import Bars
 from levada.schedule.bound import Relaxation
 from levada.schedule.candidate import Candidate, Runner, Trial, penalty
 from levada.schedule.models import Models
 from levada.schedule.plant import Ints, Plant
 
-__all__ = ["Actions", "Candidate", "Forecast", "Lean", "actions_of", "beam"]
+__all__ = ["BROKEN", "Actions", "Candidate", "Forecast", "Lean", "Outlook", "actions_of", "beam"]
 
 _MOST_ACTIONS = 48
 
@@ -32,8 +33,11 @@ _BINS = (1000, 100, 30, 12, 6)
 _CROWD = 1
 """Cells are made coarser until so many times the width are left."""
 
-_BROKEN = 0.1
+BROKEN = 0.1
 """Severity of a start beyond the limit, where no action keeps it."""
+
+Outlook = Callable[[int, Floats, Ints, Ints], Floats]
+"""From an instant, states (N, tanks), counts until then and starts used that day (N, classes) to what is still to pay, (N,), but for a constant."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +130,15 @@ class _Beam:
     totals: Floats
 
 
-def beam(runner: Runner, forecast: Forecast, actions: list[Actions], water: Floats, price: float, width: int, lean: Lean | None = None) -> list[Trial]:
-    """The schedules of the states left at the end, best first. `price` is what a unit of severity costs; `width` states are kept."""
+def beam(
+    runner: Runner, forecast: Forecast, actions: list[Actions], outlook: Outlook, price: float, width: int, lean: Lean | None = None
+) -> list[Trial]:
+    """The schedules of the states left at the end, best first. `outlook` is what is still to pay (outlook.py), `price` what a unit of severity
+    costs; `width` states are kept."""
     plant, whole = runner.plant, runner.whole
     problem, classes = plant.problem, len(plant.classes)
     lean = lean or Lean.none(runner)
-    bars = _Bars(plant)
+    bars = Bars(plant)
     limited = bars.starts.min(axis=0) < plant.n * plant.class_size / 2
     state = _Beam(
         plant.simulator.volumes(problem.initial_level_m)[None], np.zeros(1), np.zeros(1), np.zeros(1), np.zeros((1, 0, classes), np.int64),
@@ -152,12 +159,12 @@ def beam(runner: Runner, forecast: Forecast, actions: list[Actions], water: Floa
         for c in range(classes):
             accrued += begun[i, j, c] * whole.wear(c) + whole.deviation(k, c, a.counts[j, c])
         total = state.cost[i] + ahead.cost + accrued + whole.charge(np.maximum(state.peak_kw[i], ahead.grid_kw)) - whole.charge(state.peak_kw[i])
-        amiss = state.severity[i] + ahead.severity + forecast.beyond(k, ahead.x) + whole.beyond(state.totals[i] + ahead.totals) + _BROKEN * broken[i, j]
+        amiss = state.severity[i] + ahead.severity + forecast.beyond(k, ahead.x) + whole.beyond(state.totals[i] + ahead.totals) + BROKEN * broken[i, j]
         if k == plant.n - 1:
             total += whole.stored(plant.volume(ahead.x))
             amiss += forecast.end(ahead.x, FREE_SHARE)
         else:
-            total -= ahead.x @ water[k + 1]
+            total += outlook(k + 1, ahead.x, a.counts[j], used[i, j])
         score = total + price * penalty(amiss) + state.leaned[i] + lean.of(ahead.grid_kw, ahead.totals, price)
         first = state.past[i, 0] if k else a.counts[j]
         kept = _keep(score, ahead.x, a.counts[j], used[i, j], first if bars.is_periodic else np.zeros_like(first), limited, width)
@@ -168,7 +175,7 @@ def beam(runner: Runner, forecast: Forecast, actions: list[Actions], water: Floa
         peak = np.maximum(state.peak_kw[i], grid)
         state = _Beam(
             step.volume, state.cost[i] + step.cost + accrued[kept] + whole.charge(peak) - whole.charge(state.peak_kw[i]),
-            state.severity[i] + step.severity + _BROKEN * broken[i, j], state.leaned[i] + lean.of(grid, gained, price),
+            state.severity[i] + step.severity + BROKEN * broken[i, j], state.leaned[i] + lean.of(grid, gained, price),
             np.concatenate([state.past[i], a.counts[j][:, None]], axis=1), used[i, j], peak, state.totals[i] + gained,
         )  # fmt: skip
         trail.append((i, j))
@@ -184,68 +191,6 @@ def beam(runner: Runner, forecast: Forecast, actions: list[Actions], water: Floa
         speeds = np.array([actions[k].speeds[action] for k, action in enumerate(taken)])
         found.append((state.past[r], speeds, runner.first_choices))
     return found
-
-
-class _Bars:
-    """What counts alone forbid, by class: starts in a day, starts together, least times on and off."""
-
-    def __init__(self, plant: Plant) -> None:
-        problem = plant.problem
-        self.plant = plant
-        self.is_periodic = problem.count_starts == "periodic"
-        self.day = days_of(problem)
-        made = np.zeros(plant.pumps, np.int64) if problem.starts_made is None else problem.starts_made
-        limits = [np.maximum(problem.max_starts - (made if d == 0 else 0), 0) for d in range(int(self.day[-1]) + 1)]
-        self.starts: Ints = np.array([[int(limit[list(c.pumps)].sum()) for c in plant.classes] for limit in limits])
-        """Most starts by day and class."""
-        most = problem.max_starts_total
-        self.total = None if most is None else np.array([max(0, most - int(made.sum()) * (d == 0)) for d in range(len(self.starts))])
-        """Most starts of all classes together by day."""
-        if self.total is not None:
-            self.starts = np.minimum(self.starts, self.total[:, None])
-        self.at_s = problem.steps.offsets_s
-        self.least = [
-            None if of is None or not of.any() else np.array([float(of[list(c.pumps)].max()) for c in plant.classes]) for of in (problem.min_on_s, problem.min_off_s)
-        ]
-        self.held = np.full(plant.pumps, np.inf) if problem.held_s is None else problem.held_s
-
-    def look(self, k: int, past: Ints, used: Ints, counts: Ints) -> tuple[Ints, Ints, Ints]:
-        """Starts of rows (N) by actions (A), (N, A, classes); starts used today with them; how many bars each breaks, (N, A).
-        past (N, k, classes), used (N, classes), counts (A, classes)."""
-        plant = self.plant
-        before = past[:, -1] if k else np.repeat(plant.initial_count[None], len(past), axis=0)
-        begun = np.maximum(counts[None] - before[:, None], 0)
-        if k == 0 and self.is_periodic:
-            begun = np.zeros_like(begun)
-        if k and self.day[k] != self.day[k - 1]:
-            used = np.zeros_like(used)
-        spent = used[:, None] + begun
-        broken = (np.maximum(spent - self.starts[self.day[k]], 0) * (begun > 0)).sum(axis=2)
-        if self.total is not None:
-            broken += np.maximum(spent.sum(axis=2) - self.total[self.day[k]], 0) * (begun > 0).any(axis=2)
-        if plant.problem.max_simultaneous_starts is not None:
-            broken += np.maximum(begun.sum(axis=2) - plant.problem.max_simultaneous_starts, 0)
-        for sign, least in zip((1, -1), self.least, strict=True):
-            if least is not None:
-                locked = self._locked(k, past, sign, least)
-                room = counts if sign > 0 else plant.class_size - counts
-                broken += np.maximum(locked[:, None] - room[None], 0).sum(axis=2)
-        return begun, spent, broken
-
-    def _locked(self, k: int, past: Ints, sign: int, least: Floats) -> Ints:
-        """How many pumps of each class (N, classes) must stay on (sign 1) or off (-1) in step k, having been switched less than `least` seconds ago."""
-        plant, problem = self.plant, self.plant.problem
-        start = plant.initial_count if not self.is_periodic else past[:, :1] if k else plant.initial_count
-        before = np.concatenate([np.broadcast_to(start, (len(past), 1, past.shape[2])), past], axis=1)
-        switched = np.maximum(sign * np.diff(before, axis=1), 0)
-        recent: Bools = self.at_s[k] - self.at_s[:k, None] < least - 1e-6
-        locked = (switched * recent[None]).sum(axis=1)
-        if not self.is_periodic:
-            as_now = problem.initial_on if sign > 0 else ~problem.initial_on
-            for c, cls in enumerate(plant.classes):
-                own = list(cls.pumps)
-                locked[:, c] += int((as_now[own] & (self.held[own] + self.at_s[k] < least[c] - 1e-6)).sum())
-        return np.asarray(locked, np.int64)
 
 
 def _keep(score: Floats, x: Floats, counts: Ints, starts: Ints, first: Ints, limited: Bools, width: int) -> Ints:
