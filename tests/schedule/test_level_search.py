@@ -69,7 +69,7 @@ def test_a_solve_with_variable_speeds_is_proved_by_it() -> None:
     assert solution.feasible
     assert "level of the one tank" in solution.certificate.method
     assert solution.certificate.gap is not None
-    assert solution.certificate.gap <= 0.002
+    assert solution.certificate.gap <= 0.02
     # Water in the tank is worth what pumping it costs, before the end asks for it.
     assert (solution.water_value_per_m3[1:-2] > 0).all()
 

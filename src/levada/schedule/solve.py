@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +31,9 @@ from levada.schedule.scenarios import scenario_violations, solve_with_scenarios
 
 __all__ = ["Solution", "explain_schedule", "solve"]
 
+
+_LITTLE = 0.02
+"""Where values of the level of one tank leave no more than this, the gap is their checks': on random plants the broad search then found nothing cheaper."""
 
 _ROOMS = 3
 """So often is more room to the limits tried where only the audit finds them broken."""
@@ -196,15 +199,17 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
             known = exact.counts, np.where(exact.counts > 0, plant.top_speed, 0.0), exact.choices
             best = to_pumps(plant, *known)
             water = exact.water
-    def is_over(bounds: list[Bound]) -> bool:
-        return teller.is_stopped or (best is not None and _is_proved(bounds, work) and _is_told_by_steps(plant.problem))
+    def is_over(gap: float, *bounds: Bound) -> bool:
+        return teller.is_stopped or (best is not None and _is_proved(bounds, gap) and _is_told_by_steps(plant.problem))
 
-    by_level = None if is_over(bounds) else search_by_level(plant, rng, fits, work, teller)
+    by_level = None if is_over(work.gap, *bounds) else search_by_level(plant, rng, fits, work, teller)
     if by_level is not None and by_level.best is not None and by_level.schedule is not None:
         water = by_level.water(plant)
         if best is None or by_level.best.cost < plant.simulator.run(best).cost:
             best, others, known = by_level.schedule, [] if best is None else [best], by_level.best.trial
-    if not is_over([*bounds, *([] if by_level is None else [by_level.bound()])]):
+    # Values know nothing of wear, so that it may be in what they leave.
+    little = max(work.gap, _LITTLE) if plant.problem.wear_cost_per_start is None else work.gap
+    if not (is_over(work.gap, *bounds) or (by_level is not None and is_over(little, by_level.bound()))):
         found = broad.search(plant, rng, fits, work, known, teller)
         bounds.append(found.bound)
         if best is None or _order(plant.simulator.run(found.schedule)) < _order(plant.simulator.run(best)):
@@ -228,8 +233,8 @@ def explain_schedule(problem: PumpingProblem, schedule: PumpSchedule, engine: Ca
     return explain(plant, schedule, plant.simulator.run(schedule), broad.water_values(plant, _rng(problem, Work()), Work()))
 
 
-def _is_proved(bounds: list[Bound], work: Work) -> bool:
-    return any(b.value is not None and b.cost - b.value <= work.gap * abs(b.cost) for b in bounds)
+def _is_proved(bounds: Sequence[Bound], gap: float) -> bool:
+    return any(b.value is not None and b.cost - b.value <= gap * abs(b.cost) for b in bounds)
 
 
 def _is_told_by_steps(problem: PumpingProblem) -> bool:
