@@ -83,7 +83,8 @@ def test_a_utility_without_anything_says_what_a_plan_waits_for(client: TestClien
     assert "no data yet" in said
 
 
-def test_while_the_first_plan_is_computed_the_board_says_so(client: TestClient[Any], installation: Installation, world: World) -> None:
+@pytest.mark.parametrize("queued_behind", [0, 7])
+def test_while_the_first_plan_is_computed_the_board_says_so(client: TestClient[Any], installation: Installation, world: World, queued_behind: int) -> None:
     from levada.domain.run import Cause, RunKind
     from levada.domain.tenant import Role
     from levada.store.accounts import set_membership
@@ -97,6 +98,9 @@ def test_while_the_first_plan_is_computed_the_board_says_so(client: TestClient[A
         async with database.tenant(tenant) as db:
             run = await create_run(db, kind=RunKind.PLAN, cause=Cause.OPERATOR, issue_time=NOW, created_at=NOW)
             await start_run(db, run.run_id, "worker", NOW)
+            for minute in range(1, queued_behind + 1):
+                later = NOW + timedelta(minutes=minute)
+                await create_run(db, kind=RunKind.PLAN, cause=Cause.OPERATOR, issue_time=later, created_at=later)
 
     world.run(make)
     sign_in(client, "engineer@all.example")

@@ -13,6 +13,7 @@ from litestar.response import Redirect, ServerSentEvent, Template
 
 from levada.domain.calendar import holidays_in
 from levada.domain.errors import InputGap
+from levada.domain.run import RunState
 from levada.domain.series import Readings
 from levada.domain.settings import DayAheadTariff, Operation, Tariff, Utility
 from levada.domain.tariff import energy_prices
@@ -36,7 +37,9 @@ from levada.web.views.run import run_row
 
 __all__ = ["board", "board_events", "board_json", "board_parts", "plan_now", "plan_now_state"]
 
-_RUNS_SHOWN = 5
+_RUNS_SHOWN, _RUNS_LOOKED_AT = 5, 50
+"""The newest runs, and of so many those that are under way: with a long queue the one that is computed is not among the newest."""
+
 _QUARTER = timedelta(minutes=15)
 
 
@@ -95,7 +98,7 @@ async def _load(db: TenantConnection, now: datetime, *, may_start: bool) -> tupl
         readings=readings,
         latest=await latest(db, now),
         data_age=await data_age(db, now, now),
-        runs=await list_runs(db, _RUNS_SHOWN),
+        runs=[r for i, r in enumerate(await list_runs(db, _RUNS_LOOKED_AT)) if i < _RUNS_SHOWN or r.state is RunState.RUNNING],
         planned=planned_so_far([Issued(s.published_at, s.plan) for s in recent], today, now),
         measured=await _measured_cost(db, utility, operation, tariff, today, now) if operation and tariff else None,
         has_tariff=tariff is not None,
