@@ -35,17 +35,21 @@ class Bars:
         ]
         self.held = np.full(plant.pumps, np.inf) if problem.held_s is None else problem.held_s
 
+    def begun(self, k: int, before: Ints, counts: Ints) -> Ints:
+        """Starts by which counts until step k become those in it, (..., classes); by what went before the first step where the days are a ring nothing is started."""
+        return np.asarray(np.maximum(counts - before, 0) * (k > 0 or not self.is_periodic), np.int64)
+
+    def used_before(self, k: int, used: Ints) -> Ints:
+        """Starts of the day of step k made before it, by those of the day of the step before."""
+        return np.zeros_like(used) if k and self.day[k] != self.day[k - 1] else used
+
     def look(self, k: int, past: Ints, used: Ints, counts: Ints) -> tuple[Ints, Ints, Ints]:
         """Starts of rows (N) by actions (A), (N, A, classes); starts used today with them; how many bars each breaks, (N, A).
         past (N, k, classes), used (N, classes), counts (A, classes)."""
         plant = self.plant
         before = past[:, -1] if k else np.repeat(plant.initial_count[None], len(past), axis=0)
-        begun = np.maximum(counts[None] - before[:, None], 0)
-        if k == 0 and self.is_periodic:
-            begun = np.zeros_like(begun)
-        if k and self.day[k] != self.day[k - 1]:
-            used = np.zeros_like(used)
-        spent = used[:, None] + begun
+        begun = self.begun(k, before[:, None], counts[None])
+        spent = self.used_before(k, used)[:, None] + begun
         broken = (np.maximum(spent - self.starts[self.day[k]], 0) * (begun > 0)).sum(axis=2)
         if self.total is not None:
             broken += np.maximum(spent.sum(axis=2) - self.total[self.day[k]], 0) * (begun > 0).any(axis=2)

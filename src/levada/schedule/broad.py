@@ -12,7 +12,7 @@ from levada.domain.series import Floats
 from levada.schedule.ahead import Forecast
 from levada.schedule.assignment import Fits, to_pumps
 from levada.schedule.bound import Relaxation, relax
-from levada.schedule.candidate import Candidate, Runner, Trial
+from levada.schedule.candidate import SEVERITY, Candidate, Runner, Trial
 from levada.schedule.certificate import Bound
 from levada.schedule.improve import improve
 from levada.schedule.mend import mend
@@ -36,9 +36,6 @@ __all__ = ["Broad", "rules_within_starts", "search", "water_values"]
 _METHOD = (
     "linear relaxation over tank levels, hydraulic components and pump configurations (convex hull of linear models with margins measured in EPANET)"
 )
-
-_SEVERITY = 20.0
-"""A unit of severity (a whole tank beyond its limit) costs so many times running all pumps throughout."""
 
 _PEAKS = (0.75, 0.5, 0.25, 0.0)
 """Where there are demand charges, peaks are tried at these shares of the way from the peak already reached to the one found."""
@@ -82,7 +79,7 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
     teller("relaxation", bound=None if plant.problem.valves else relaxation.value)
     runner = Runner(plant, fits)
     forecast = Forecast(plant, surfaces, runner.whole)
-    price = _SEVERITY * _full_cost(plant, surfaces)
+    price = SEVERITY * _full_cost(plant, surfaces)
     started = [] if known is None else [known]
     if known is None or not work.is_again:
         started.append((*_by_rules(plant), runner.first_choices))
@@ -163,7 +160,7 @@ class _Hunt:
         work = self.work
         begun: list[Candidate] = []
         if not work.is_again and not self.teller.is_stopped:
-            # By levels first: where starts are few, of which it knows nothing, the price of water may be the better guide.
+            # By levels first; the price of water leads elsewhere, and may have the better valley.
             by_levels = outlook_by_levels(self.forecast, self.actions, self.price)
             self.outlooks = [*([] if by_levels is None else [by_levels]), *self.outlooks]
             for outlook in self.outlooks:
@@ -231,7 +228,7 @@ class _Hunt:
                 leans += [replace(none, peak_kw=np.where(whole.charge_per_kw > 0, whole.peak_so_far_kw + share * room, np.inf)) for share in _PEAKS]
         over = whole.totals_of(best.power, best.source) > whole.most
         if over.any():
-            scale = self.price / _SEVERITY / np.maximum(np.where(np.isfinite(whole.most), whole.most, 1.0), 1e-9)
+            scale = self.price / SEVERITY / np.maximum(np.where(np.isfinite(whole.most), whole.most, 1.0), 1e-9)
             leans += [replace(none, price_of_totals=np.where(over, times * scale, 0.0)) for times in _PRICES]
         for lean in leans:
             if self.teller.is_stopped:

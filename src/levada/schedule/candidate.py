@@ -13,7 +13,10 @@ from levada.schedule.assignment import Fits
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.whole import Whole
 
-__all__ = ["Candidate", "Runner", "Trial", "penalty", "penalty_of"]
+__all__ = ["SEVERITY", "Candidate", "Runner", "Trial", "penalty", "penalty_of"]
+
+SEVERITY = 20.0
+"""A unit of severity (a whole tank beyond its limit) costs so many times running all pumps throughout."""
 
 _ANY, _STEEP = 0.05, 50.0
 """Any violation counts as much severity besides its own; forecasts, which are never quite right, come to that by degrees."""

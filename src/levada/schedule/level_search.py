@@ -14,7 +14,7 @@ import numpy as np
 from levada.domain.pumping import Bools, PumpSchedule
 from levada.domain.series import Floats
 from levada.schedule.assignment import Fits, to_pumps
-from levada.schedule.candidate import Candidate, Runner, Trial
+from levada.schedule.candidate import SEVERITY, Candidate, Runner, Trial
 from levada.schedule.certificate import Bound
 from levada.schedule.level_values import VALUES, LevelValues, level_values
 from levada.schedule.plant import Ints, Plant
@@ -36,9 +36,6 @@ _ASIDE = (0.0, 1e-5, 1e-4)
 _NEAR = 1e-4
 """States nearer to each other than this are one."""
 
-_SEVERITY = 20.0
-"""A unit of severity (a whole tank beyond its limit) costs so many times running everything throughout."""
-
 
 @dataclass(frozen=True, eq=False)
 class ByLevel:
@@ -53,7 +50,7 @@ class ByLevel:
         value = self.values.bound()
         return Bound(
             value=value, method=VALUES, cost=np.inf if self.best is None else self.best.cost, samples=self.values.samples,
-            why="by the level of the one tank, no schedule keeps all limits",
+            why="by its level no way of the one tank leads to the end, or a simulated one goes where there should be none",
         )  # fmt: skip
 
     def water(self, plant: Plant) -> Floats:
@@ -72,7 +69,7 @@ def search_by_level(plant: Plant, rng: np.random.Generator, fits: Fits, work: Wo
     way = _way(runner, values)
     if way is None or not fits(way[0]):
         return ByLevel(values, None, None)
-    price = _SEVERITY * sum(steps.full_cost for steps in values.steps)
+    price = SEVERITY * sum(steps.full_cost for steps in values.steps)
     best = tune_speeds(runner, runner.simulate(way), price, budget=work.simulations // 4)
     # The classes' promise is looked at once more with the pumps that are to run: they are alike to a thousandth only.
     schedule = to_pumps(plant, best.counts, best.speeds, best.choices)

@@ -87,13 +87,12 @@ class _Starts:
     """Rows of the outlook: where starts are few one for what runs (last counts) and the starts used that day of all classes together, else a single one."""
 
     def __init__(self, forecast: Forecast, actions: list[Actions]) -> None:
-        plant, bars = forecast.plant, Bars(forecast.plant)
-        self._plant, self._day, self._is_periodic = plant, bars.day, bars.is_periodic
-        most = bars.starts.sum(axis=1) if bars.total is None else np.minimum(bars.starts.sum(axis=1), bars.total)
-        self._most = most
+        plant = forecast.plant
+        self._bars = bars = Bars(plant)
+        self._most = bars.starts.sum(axis=1) if bars.total is None else np.minimum(bars.starts.sum(axis=1), bars.total)
         self._wear = np.array([forecast.whole.wear(c) for c in range(len(plant.classes))])
         self._kinds = np.unique(np.concatenate([plant.initial_count[None], *[a.counts for a in actions]]), axis=0)
-        self._levels = int(most.max()) + 1 if most.max() <= _FEW_STARTS else 0
+        self._levels = int(self._most.max()) + 1 if self._most.max() <= _FEW_STARTS else 0
         self.size = len(self._kinds) * self._levels or 1
 
     def row(self, counts: Ints, used: Ints) -> Ints:
@@ -107,10 +106,9 @@ class _Starts:
         """From each row by running `counts` (classes,) in step k: the row it leads to, wear paid, and starts beyond the limit; each (rows,)."""
         if not self._levels:
             return np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int64)
-        begun = np.maximum(counts - self._kinds, 0) * (0 if k == 0 and self._is_periodic else 1)
-        before = np.arange(self._levels) * (0 if k and self._day[k] != self._day[k - 1] else 1)
-        used = before[None] + begun.sum(axis=1)[:, None]
-        over = np.where(begun.sum(axis=1)[:, None] > 0, np.maximum(used - self._most[self._day[k]], 0), 0)
+        begun = self._bars.begun(k, self._kinds, counts)
+        used = self._bars.used_before(k, np.arange(self._levels))[None] + begun.sum(axis=1)[:, None]
+        over = np.where(begun.sum(axis=1)[:, None] > 0, np.maximum(used - self._most[self._bars.day[k]], 0), 0)
         kind = int((self._kinds == counts).all(axis=1).argmax())
         to = kind * self._levels + np.minimum(used, self._levels - 1)
         wear = np.repeat((begun @ self._wear)[:, None], self._levels, axis=1)

@@ -209,7 +209,8 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
             best, others, known = by_level.schedule, [] if best is None else [best], by_level.best.trial
     # Values know nothing of wear, so that it may be in what they leave.
     little = max(work.gap, _LITTLE) if plant.problem.wear_cost_per_start is None else work.gap
-    if not (is_over(work.gap, *bounds) or (by_level is not None and is_over(little, by_level.bound()))):
+    level_bound = None if by_level is None else by_level.bound()
+    if not (is_over(work.gap, *bounds) or (level_bound is not None and is_over(little, level_bound))):
         found = broad.search(plant, rng, fits, work, known, teller)
         bounds.append(found.bound)
         if best is None or _order(plant.simulator.run(found.schedule)) < _order(plant.simulator.run(best)):
@@ -218,8 +219,9 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
             others.append(found.schedule)
         if not water.any():
             water = found.water
-    # Values are held against all that has been simulated.
-    bounds += [] if by_level is None else [by_level.bound()]
+        # Values are held against what has been simulated since.
+        level_bound = None if by_level is None else by_level.bound()
+    bounds += [] if level_bound is None else [level_bound]
     return _Found(schedule=best if best is not None else broad.rules_within_starts(plant, fits), others=others, bounds=bounds, water=water)
 
 
