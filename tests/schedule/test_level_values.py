@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,9 @@ from tests.schedule.small_networks import Small, best_by_trying_all
 from levada.domain.pumping import PumpingProblem
 from levada.domain.pumping_terms import Meter, Source
 from levada.domain.series import Floats
-from levada.schedule.level_values import followed, level_values
+from levada.schedule.assignment import Fits
+from levada.schedule.candidate import Runner
+from levada.schedule.level_values import Curve, followed, level_values
 from levada.schedule.plant import Plant
 
 N = 8
@@ -26,7 +30,7 @@ def _bound(problem: PumpingProblem) -> tuple[Plant, float | None]:
 
 
 @pytest.mark.parametrize("demand_l_per_s", [9.0, 18.0, 24.0])
-@pytest.mark.parametrize("hydraulic_step_s", [1800, 3600])
+@pytest.mark.parametrize("hydraulic_step_s", [1800, 3600, 2400, 7200])
 def test_it_is_below_the_best_of_all_schedules_and_near_it(demand_l_per_s: float, hydraulic_step_s: int) -> None:
     problem = Small(demand_l_per_s=demand_l_per_s).problem(n=6, max_starts=np.full(2, 6), hydraulic_step_s=hydraulic_step_s)
     best = best_by_trying_all(problem)
@@ -78,6 +82,20 @@ def test_speeds_between_those_tried_do_not_undercut_it() -> None:
                 reached.append(cost)
     assert reached
     assert value <= min(reached)
+
+
+def test_there_is_none_once_a_simulated_step_goes_on_from_where_it_knows_no_way() -> None:
+    plant = Plant(Small(demand_l_per_s=12).problem(n=4, max_starts=np.full(2, 4)))
+    values = level_values(plant, np.random.default_rng(7))
+    assert values is not None
+    best = best_by_trying_all(plant.problem)
+    assert best is not None
+    runner = Runner(plant, Fits(plant))
+    runner.simulate((best[1].on.sum(axis=1)[:, None].astype(np.int64), np.where(best[1].on.any(axis=1), 1.0, 0.0)[:, None], runner.first_choices))
+    assert values.bound() is not None
+    curve = values.curves[2]
+    blind = replace(values, curves=[*values.curves[:2], Curve(curve.nodes, np.full_like(curve.left, np.inf), np.full_like(curve.right, np.inf)), *values.curves[3:]])
+    assert blind.bound() is None
 
 
 def test_there_is_none_for_two_tanks() -> None:

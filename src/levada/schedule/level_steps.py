@@ -45,12 +45,11 @@ class Actions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What actions lead to: cost, state at the end, whether they may be taken, and whether EPANET has an answer for them; each of one shape."""
+    """What actions lead to: cost, state at the end, and whether they may be taken; each of one shape."""
 
     cost: Floats
     end: Floats
     works: Bools
-    is_solved: Bools
 
 
 def speeds_within(plant: Plant) -> int | None:
@@ -111,7 +110,8 @@ class LevelSteps:
         self._inflow = s.inflow[:, 0].reshape(shape)
         self._power, self._source = s.power.reshape(*shape, -1), s.source.reshape(*shape, -1)
         self._works = works.reshape(shape)
-        self._solved: Bools = np.asarray(solved.reshape(shape).all(axis=1), np.bool_)
+        self.is_solved: Bools = np.asarray(solved.reshape(shape).all(axis=1), np.bool_)
+        """Which actions EPANET has an answer for, whether they may be taken or not, (A,)."""
         self._begins = np.linspace(self._levels[0], self._levels[-1], _BEGINS)
         self._walked = self._walk(self._begins)
         self.full_cost = float(np.abs(self._walked.cost).max())
@@ -146,17 +146,18 @@ class LevelSteps:
         # Where an action works at one end only, that end stands for what lies between.
         share = np.where(a == b, u - i, np.where(a, 0.0, 1.0))
         cost, moved = (t[:, i] * (1 - share) + t[:, i + 1] * share for t in (self._walked.cost, self._walked.end - self._begins))
-        return Outcome(cost=cost, end=x + moved, works=a | b, is_solved=np.repeat(self._solved[:, None], len(x), axis=1))
+        return Outcome(cost=cost, end=x + moved, works=a | b)
 
     def _walk(self, x: Floats) -> Outcome:
         """The same by hydraulic steps, as the simulator takes them."""
         plant, k = self.plant, self.k
-        h, duration, span = plant.problem.hydraulic_step_s, int(plant.problem.steps.durations_s[k]), float(plant.span[0])
+        duration, span = int(plant.problem.steps.durations_s[k]), float(plant.span[0])
         count = len(self.actions.counts)
         state = np.repeat(x[None], count, axis=0)
         power, source = np.zeros((count, len(x), plant.pumps)), np.zeros((count, len(x), self._source.shape[2]))
         works = np.ones(state.shape, bool)
-        for _ in range(duration // h):
+        for at_s in range(0, duration, plant.problem.hydraulic_step_s):
+            h = min(plant.problem.hydraulic_step_s, duration - at_s)
             inflow, watts, drawn, here = self._rates(state)
             works &= here
             moved = inflow * h / span
@@ -171,4 +172,4 @@ class LevelSteps:
             power, source = power + watts * (h / duration), source + drawn * h
         steps = np.full(state.size, k)
         cost = self._costs.of(steps, power.reshape(state.size, -1), source.reshape(state.size, -1)).reshape(state.shape)
-        return Outcome(cost=cost, end=state, works=works, is_solved=np.repeat(self._solved[:, None], len(x), axis=1))
+        return Outcome(cost=cost, end=state, works=works)

@@ -24,7 +24,7 @@ import numpy as np
 
 from levada.domain.billing import StepCosts
 from levada.domain.series import Floats
-from levada.schedule.level_steps import LevelSteps, speeds_within
+from levada.schedule.level_steps import LevelSteps, Outcome, speeds_within
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.relaxation_samples import pump_speeds
 from levada.schedule.relaxation_tariff import has_terms
@@ -114,7 +114,8 @@ class LevelValues:
         return 2 * _CHECKS * len(self.steps)
 
     def bound(self) -> float | None:
-        """The bound, after what simulated schedules have shown of V as well: along any way V_0 is below the sum of its costs and of what V_k lies above its steps."""
+        """The bound, after what simulated schedules have shown of V as well: along any way V_0 is below the sum of its costs and of what V_k lies above its steps.
+        None where no way leads to the end, or where a simulated one goes on from a state from which V knows none."""
         plant, short = self.steps[0].plant, self.short.copy()
         simulated = plant.simulated_steps()
         for k in sorted({s[0] for s in simulated}):
@@ -122,8 +123,8 @@ class LevelValues:
             before, after = (plant.state(np.array(v))[:, 0] for v in ([s[1] for s in mine], [s[4].volume for s in mine]))
             ways = np.array([s[4].cost for s in mine]) + self.curves[k + 1].at(after)
             here = self.curves[k].at(before)
-            known = np.isfinite(here) & np.isfinite(ways)
-            short[k] = max(short[k], float((here[known] - ways[known]).max(initial=0.0)))
+            goes_on = np.isfinite(ways)
+            short[k] = max(short[k], float((here[goes_on] - ways[goes_on]).max(initial=0.0)))
         bound = float(self.curves[0].at(plant.x0)[0]) - _SAFETY * float(short.sum())
         return bound if np.isfinite(bound) else None
 
@@ -179,18 +180,22 @@ class _Back:
 
     def _least(self, x: Floats) -> Floats:
         """g_k at states (N,)."""
-        return np.concatenate([self._ahead(x[i : i + _ROWS])[1] for i in range(0, len(x), _ROWS)])
+        return np.concatenate([self._least_of_few(x[i : i + _ROWS]) for i in range(0, len(x), _ROWS)])
 
-    def _ahead(self, x: Floats) -> tuple[Floats, Floats]:
-        """Cost of each action from states (N,) with all that follows, (A, N), infinite where it cannot be taken; and the least of them and of what lies between
-        the best actions and those beside them, (N,)."""
+    def _with_rest(self, o: Outcome) -> Floats:
+        """Cost of what actions lead to with all that follows, infinite where they cannot be taken."""
+        return np.asarray(np.where(o.works, o.cost + self._after.at(o.end), np.inf), np.float64)
+
+    def _least_of_few(self, x: Floats) -> Floats:
+        """The least of all actions and of what lies between the best of them and those beside."""
         o, beside = self._steps.run(x), self._steps.actions.beside
-        total = np.where(o.works, o.cost + self._after.at(o.end), np.inf)
-        columns, least = np.arange(len(x)), total.min(axis=0)
+        total = self._with_rest(o)
+        columns = np.arange(len(x))
+        least: Floats = total.min(axis=0)
         for best in np.argsort(total, axis=0, kind="stable")[:_REFINED]:
             for other in beside[best].T:
                 # A speed at which a pump no longer delivers is where those between end.
-                possible = (other >= 0) & o.is_solved[other, columns] & o.works[best, columns]
+                possible = (other >= 0) & self._steps.is_solved[other] & o.works[best, columns]
                 if not possible.any():
                     continue
                 at = columns[possible]
@@ -202,13 +207,13 @@ class _Back:
                 end = end_a[:, None] * (1 - share) + end_b[:, None] * share
                 paid = o.cost[a, at][:, None] * (1 - share) + o.cost[b, at][:, None] * share
                 least[at] = np.minimum(least[at], (paid + self._after.at(end)).min(axis=1))
-        return total, least
+        return least
 
     def short(self, curve: Curve) -> tuple[Floats, Floats, Floats]:
         """True steps near the best actions: states (N,), what V_k lies above them (N,), infinite where it is, and what they and V_k+1 come to (N,)."""
         plant, k, actions, rng = self._plant, self._steps.k, self._steps.actions, self._rng
         x = rng.uniform(curve.nodes[0], curve.nodes[-1], _CHECKS) if k else np.full(_CHECKS, plant.x0[0])
-        ahead = self._ahead(x)[0]
+        ahead = self._with_rest(self._steps.run(x))
         best = np.where(np.isfinite(ahead), ahead, 1e12)
         usual = float(np.ptp(best.min(axis=0)[best.min(axis=0) < 1e12])) if (best < 1e12).any() else 0.0
         pick = (best + rng.exponential(_SPREAD * max(usual, 1e-9), best.shape)).argmin(axis=0)
