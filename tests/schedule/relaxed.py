@@ -22,7 +22,7 @@ def relaxed(problem: PumpingProblem, work: Work = LITTLE) -> tuple[Plant, list[M
     plant, rng = Plant(problem), np.random.default_rng(7)
     sampler = Sampler(plant, rng)
     surfaces, zones = learn(plant, sampler, work, rng)
-    models = fit_models(plant, surfaces, zones, sampler, work.audit_samples)
+    models = fit_models(plant, surfaces, zones, sampler, work)
     return plant, models, zones, relax(plant, models, zones)
 
 

@@ -74,7 +74,7 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
         set_valves(plant)
     sampler = Sampler(plant, rng)
     surfaces, zones = learn(plant, sampler, work, rng)
-    models = fit_models(plant, surfaces, zones, sampler, work.audit_samples)
+    models = fit_models(plant, surfaces, zones, sampler, work)
     relaxation = relax(plant, models, zones)
     teller("relaxation", bound=None if plant.problem.valves else relaxation.value)
     runner = Runner(plant, fits)
@@ -111,7 +111,7 @@ def water_values(plant: Plant, rng: np.random.Generator, work: Work) -> Floats:
     """Worth of a full tank's content by instant and tank, (n + 1, tanks), from the relaxation alone."""
     sampler = Sampler(plant, rng)
     surfaces, zones = learn(plant, sampler, work, rng)
-    return relax(plant, fit_models(plant, surfaces, zones, sampler, work.audit_samples), zones).water
+    return relax(plant, fit_models(plant, surfaces, zones, sampler, work), zones).water
 
 
 def learn(plant: Plant, sampler: Sampler, work: Work, rng: np.random.Generator) -> tuple[list[Surface], list[Zone]]:
@@ -159,14 +159,15 @@ class _Hunt:
         """The best schedule by classes and by pumps. `others`: schedules to begin from beside those of the beam."""
         work = self.work
         begun: list[Candidate] = []
-        if not work.is_again and not self.teller.is_stopped:
+        if not self.teller.is_stopped:
             # By levels first; the price of water leads elsewhere, and may have the better valley.
-            by_levels = outlook_by_levels(self.forecast, self.actions, self.price)
-            self.outlooks = [*([] if by_levels is None else [by_levels]), *self.outlooks]
+            by_levels = outlook_by_levels(self.forecast, self.actions, self.price, work.outlook_rows)
+            self.outlooks = [*([] if by_levels is None else [by_levels]), *([] if work.is_again else self.outlooks)]
             for outlook in self.outlooks:
                 taken = self._begin(self._beam(outlook, work.beam, None), -(-work.candidates // len(self.outlooks)))
                 begun.append(min(taken, key=lambda c: c.objective(self.price)))
-            self._lean()
+            if not work.is_again:
+                self._lean()
         self._plan_anew(begun, others)
         for c in self._ranked()[: work.finalists]:
             if self.teller.is_stopped:
@@ -238,7 +239,11 @@ class _Hunt:
     def _plan_anew(self, begun: list[Candidate], others: list[Trial]) -> None:
         """A race of quick programmes from several schedules, since better valleys are not seen from afar: the better half of them goes on, and further
         each time. The winner goes on thoroughly, three times as far where limits are broken: it ends by itself where nothing more is promised."""
-        starts = [*self._ranked()[:_BEST], *begun, *self._take([self._mended(trial) for trial in [*others, *self._of_relaxation()]], 0)]
+        if self.work.is_again and begun:
+            # A beam that looks ahead comes near enough that one start beside the earlier schedule will do.
+            starts = [self._ranked()[0], *self._take([self._mended(trial) for trial in others], 0)]
+        else:
+            starts = [*self._ranked()[:_BEST], *begun, *self._take([self._mended(trial) for trial in [*others, *self._of_relaxation()]], 0)]
         starts = list({c.key: c for c in starts}.values())
         if not self.work.quick_programmes or self.teller.is_stopped:
             return

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from levada.domain.billing import MeterTerms, metered
 from levada.domain.series import Floats
 from levada.schedule.plant import Ints, Plant
+from levada.schedule.problem import Work
 from levada.schedule.reach import Zone, draw_each
 from levada.schedule.relaxation_patches import Patch, fit_patch
 from levada.schedule.relaxation_pieces import Rows, cut, within
@@ -35,7 +36,6 @@ _STEPS_A_SAMPLE = 20
 _STEPS_A_PATCH = 36
 """So many steps a configuration and piece are wanted: that limits the pieces."""
 
-_MOST_PIECES = 12
 _MOST_CORNERS = 400_000
 """Columns that the programme may have, about."""
 
@@ -178,7 +178,7 @@ def rows_of(plant: Plant, model: Models, m: int, runs: Runs, configuration: Ints
     )  # fmt: skip
 
 
-def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler: Sampler, audit_samples: int) -> list[Models]:
+def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler: Sampler, work: Work) -> list[Models]:
     """Cut the zones into pieces, and fit each component's patches on them, with margins measured in EPANET."""
     n = plant.n
     models = [_blank(plant, s) for s in surfaces]
@@ -187,9 +187,9 @@ def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler
     problem = plant.problem
     solves = max(-(-int(d) // problem.hydraulic_step_s) for d in problem.steps.durations_s)
     share = min(1.0, _LINKS / ((len(problem.network.links) + plant.pumps) * solves))
-    a_step = max(int(_STEPS_A_SAMPLE * audit_samples * share) // n, 3 * kinds)
+    a_step = max(int(_STEPS_A_SAMPLE * work.audit_samples * share) // n, 3 * kinds)
     columns = sum(len(m.surface.counts) * _corner_count(m.surface, m.tanks) for m in models)
-    most = int(np.clip(min(2 * a_step // (3 * _STEPS_A_PATCH * kinds), _MOST_CORNERS // (n * columns)), 1, _MOST_PIECES))
+    most = int(np.clip(min(2 * a_step // (3 * _STEPS_A_PATCH * kinds), _MOST_CORNERS // (n * columns)), 1, max(work.pieces, 1)))
     drawer = _Drawer(plant, models, sampler.rng)
     scale = _scale(plant, balances(plant), metered(plant.problem))
     places = [[t + 1 for t in m.tanks] for m in models]

@@ -22,9 +22,6 @@ from levada.schedule.search import BROKEN, Actions, Outlook
 __all__ = ["Outlook", "outlook_by_levels", "outlook_by_water"]
 
 _MOST_TANKS = 4
-_MOST_ROWS = 1_500_000
-"""Steps on surfaces that the programme may take."""
-
 _NODES = (41, 31, 25, 21, 17, 15, 13, 11, 9, 7)
 """Levels of each tank that grids have: the most that the rows allow."""
 
@@ -47,11 +44,11 @@ def outlook_by_water(water: Floats) -> Outlook:
     return outlook
 
 
-def outlook_by_levels(forecast: Forecast, actions: list[Actions], price: float) -> Outlook | None:
-    """By the levels of all tanks; None where there are too many of them. `price` is what a unit of severity costs."""
+def outlook_by_levels(forecast: Forecast, actions: list[Actions], price: float, rows: int) -> Outlook | None:
+    """By the levels of all tanks; None where there are too many of them. `price` is what a unit of severity costs, `rows` how many steps on surfaces it may take."""
     plant, starts = forecast.plant, _Starts(forecast, actions)
     choices = sum(len(a.counts) for a in actions)
-    nodes = next((s for s in _NODES if choices * s**plant.tanks * (1 + starts.size // _ROWS_A_START) <= _MOST_ROWS), None)
+    nodes = next((s for s in _NODES if choices * s**plant.tanks * (1 + starts.size // _ROWS_A_START) <= rows), None)
     if plant.tanks > _MOST_TANKS or nodes is None:
         return None
     ahead: list[Floats] = []

@@ -41,8 +41,12 @@ class Work:
     """EPANET samples per configuration and group of steps for the response surfaces, above their number of coefficients."""
     audit_samples: int = 3000
     """Independent EPANET step transitions that measure the margins of the bound."""
+    pieces: int = 12
+    """Pieces that the states of a step are cut into for the bound, at most: with more it is a little tighter, and takes much longer."""
+    outlook_rows: int = 1_500_000
+    """Steps on response surfaces that the programme over all levels may take, by which the beam search looks ahead."""
     beam: int = 400
-    """States kept after each step of the beam search; 0 for none: the search begins with what else there is alone."""
+    """States kept after each step of the beam search."""
     candidates: int = 12
     """Schedules of the beam that are simulated in EPANET."""
     simulations: int = 60_000
@@ -50,7 +54,7 @@ class Work:
     first_rounds: int = 2
     """Improvements made to every candidate."""
     finalists: int = 2
-    """The best schedules of all, which are improved further, for up to `rounds` improvements."""
+    """The best schedules of all, which are improved further, for up to `rounds` improvements; none where the search is for planning anew."""
     rounds: int = 40
     quick_programmes: int = 16
     """Quick mixed-integer programmes near a schedule to begin from, as long as it is among the best of these."""
@@ -62,14 +66,15 @@ class Work:
 
     @property
     def is_again(self) -> bool:
-        """Whether the search begins with an earlier schedule instead of a beam."""
-        return not self.beam
+        """Whether this is for planning anew from an earlier schedule: no local search."""
+        return not self.finalists
 
     def again(self) -> Work:
-        """For planning anew from an earlier plan: what goes on from there and from the relaxation, and a bound from fewer samples."""
+        """For planning anew from an earlier plan: what goes on from there, from the relaxation and from a narrow beam where levels tell what is ahead;
+        and a bound from fewer samples and pieces."""
         return replace(
-            self, fit_samples=min(self.fit_samples, 12), audit_samples=min(self.audit_samples, 700), beam=0, finalists=0,
-            quick_programmes=min(self.quick_programmes, 7), programmes=0,
+            self, fit_samples=min(self.fit_samples, 12), audit_samples=min(self.audit_samples, 400), pieces=1, outlook_rows=min(self.outlook_rows, 300_000),
+            beam=min(self.beam, 100), candidates=min(self.candidates, 4), first_rounds=0, finalists=0, quick_programmes=min(self.quick_programmes, 4), programmes=0,
         )  # fmt: skip
 
 
