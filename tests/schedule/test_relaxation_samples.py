@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from tests.schedule.small_networks import Small
 
+from levada.schedule import relaxation_samples
 from levada.schedule.plant import Plant
-from levada.schedule.relaxation_samples import draw_speeds, pump_speeds, run_steps
+from levada.schedule.relaxation_samples import draw_speeds, pump_speeds, run_solves, run_steps
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["never full", "may stand full"])
@@ -27,7 +28,7 @@ def test_components_add_up_to_the_simulators_step(full: bool) -> None:
     assert runs.inflow.sum(axis=1)[good] == pytest.approx((steps.volume - plant.volume(x))[good], abs=1e-6)
     assert runs.energy_kwh[good] == pytest.approx(steps.power[good] / 1000, abs=1e-9)
     assert runs.holds[good].all()
-    assert runs.shut.any() == full
+    assert runs.brim.any() == full
 
 
 def test_unequal_speeds_keep_the_mean_and_the_range() -> None:
@@ -41,16 +42,37 @@ def test_unequal_speeds_keep_the_mean_and_the_range() -> None:
     assert np.ptp(speed, axis=1).max() > 0.05
 
 
-def test_steps_that_are_not_over_after_so_many_solves_are_given_up_and_the_others_are_the_same() -> None:
+def test_steps_that_are_not_over_after_so_many_solves_are_given_up_and_the_others_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     plant = Plant(Small(pumps=2, upper=True, demand_l_per_s=14).problem(n=4, may_stand_full=np.ones(2, bool), hydraulic_step_s=1200))
     rng = np.random.default_rng(1)
     x = np.clip(rng.uniform(-0.1, 1.1, (200, 2)), 0, 1)
     counts = np.stack([rng.integers(0, len(c.pumps) + 1, 200) for c in plant.classes], axis=1)
     speed = pump_speeds(plant, rng, counts, np.where(counts > 0, 1.0, 0.0), unequal=False)
-    whole, cut = (run_steps(plant, np.full(200, 1), x, speed, most) for most in (None, 3))
+    whole = run_steps(plant, np.full(200, 1), x, speed)
+    monkeypatch.setattr(relaxation_samples, "_MOST_SOLVES", 3)
+    cut = run_steps(plant, np.full(200, 1), x, speed)
     # An hour at twenty minutes a solve takes three, and more where a tank fills up or runs empty on the way.
     over = cut.holds.any(axis=1)
     assert 0 < (~over & whole.holds.any(axis=1)).sum() < 200
     assert over.sum() > 20
     np.testing.assert_allclose(cut.after[over], whole.after[over], atol=1e-6)
     np.testing.assert_array_equal(cut.holds[over], whole.holds[over])
+
+
+def test_solves_of_a_step_weighed_by_their_time_add_up_to_it() -> None:
+    plant = Plant(Small(pumps=2, upper=True, demand_l_per_s=14).problem(n=4, may_stand_full=np.ones(2, bool), hydraulic_step_s=1200))
+    rng = np.random.default_rng(3)
+    x = np.clip(rng.uniform(0.0, 1.1, (200, 2)), 0, 1)
+    counts = np.stack([rng.integers(0, len(c.pumps) + 1, 200) for c in plant.classes], axis=1)
+    speed = pump_speeds(plant, rng, counts, np.where(counts > 0, 1.0, 0.0), unequal=False)
+    solved: list[tuple[np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int, int], np.dtype[np.float64]]]] = []
+    runs = run_steps(plant, np.full(200, 1), x, speed, solved)
+    for row in np.flatnonzero(runs.holds.all(axis=1)).tolist():
+        volumes = np.array([v[list(rows).index(row)] for rows, v in solved if row in rows])
+        alone = run_solves(plant, np.full(len(volumes), 1), plant.state(volumes), np.repeat(speed[row : row + 1], len(volumes), axis=0))
+        # The shares of the step in which each holds are those that lead from its volumes to the next's.
+        moves = np.diff(np.vstack([volumes, plant.volume(runs.after[row])]), axis=0)
+        flows = alone.inflow.sum(axis=1)
+        shares = (moves * flows).sum(axis=1) / np.maximum((flows**2).sum(axis=1), 1e-12)
+        assert shares.sum() == pytest.approx(1.0, abs=2e-3)
+        assert shares @ alone.energy_kwh == pytest.approx(runs.energy_kwh[row], abs=2e-3 * max(runs.energy_kwh[row].max(), 1.0))

@@ -10,6 +10,9 @@ The states that can be reached at each instant are cut into pieces. On piece p, 
 sampled too.) Patches are made for the inflow of each tank and also for sums over several tanks, whose margins are far smaller: what a plane
 gets wrong of the flow between two tanks cancels in their sum.
 
+Where tanks may stand full, or pumps may be switched within steps (instants_bound.py), patches are of single solves instead: a step is then mixed from its solves by the time that each
+holds, at states whose mean is near the step's ends. A full tank is shut at a solve or it is not, so that nothing has to be said of when in a step it filled up.
+
 The relaxation lets each step mix pieces and configurations. Weights mu >= 0 on the corners v of the patches sum, for each component, to the mass of
 their piece, and sum mu v is the piece's share of the states: within a piece all components see the same states, and a configuration is
 paid for at levels of the pieces that it is used on. Masses sum to one, shares to the states, which are linked from step to step by the storage
@@ -40,6 +43,12 @@ from levada.schedule.relaxation_tariff import Tariff, has_terms
 __all__ = ["Relaxation", "relax"]
 
 _ROUNDING = 1e-8
+_TURNS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Shares of a step at which what bounds the states on its way turns from its beginning to its end."""
+
+_SNAPPED_S = 2.0
+"""Within a second's flow of its maximum a tank is put on it: so many seconds' flow of each step may come or go with that."""
+
 _SHAVED = 1e-6
 """Share of the optimum that the solver's tolerances may have cost."""
 
@@ -57,8 +66,8 @@ class Relaxation:
     work: dict[str, int] = field(default_factory=dict)
 
 
-def relax(plant: Plant, models: list[Models], zones: list[Zone]) -> Relaxation:
-    """Build the relaxation and solve it by HiGHS's simplex."""
+def relax(plant: Plant, models: list[Models], zones: list[Zone], *, within_steps: bool = False) -> Relaxation:
+    """Build the relaxation and solve it by HiGHS's simplex. `within_steps`: pumps may be switched within steps; the models are then of that kind too."""
     b = Builder()
     n, tanks = plant.n, plant.tanks
     if not has_terms(plant):
@@ -83,20 +92,22 @@ def relax(plant: Plant, models: list[Models], zones: list[Zone]) -> Relaxation:
             b.put(rows[:, None], states[k][None, :], -sums)
     tariff = Tariff(plant, b, of)
     columns: list[list[list[Columns]]] = [[[] for _ in range(n)] for _ in models]
+    of_solves = models[0].of_solves
+    mixed = [b.add_columns(np.zeros(tanks), -np.inf) for _ in range(n)] if of_solves else states
     for k in range(n):
         pieces = range(max(len(models[0].pieces[k]), 1))
         mass = [b.add_columns(np.zeros(1)) for _ in pieces]
         there = [b.add_columns(np.zeros(tanks), -np.inf) for _ in pieces]
         one = b.add_rows(np.ones(1), np.ones(1))
         mean = b.add_rows(np.zeros(tanks), np.zeros(tanks))
-        b.put(mean, states[k], np.full(tanks, -1.0))
+        b.put(mean, mixed[k], np.full(tanks, -1.0))
         for m, t in zip(mass, there, strict=True):
             b.put(one, m, np.ones(1))
             b.put(mean, t, np.ones(tanks))
-        # What each piece's share of the states becomes stays within the limits too.
+        # What each piece's share of the states becomes stays within the limits too, but where it is a state on the way only.
         under = [b.add_rows(np.full(tanks, -np.inf), np.zeros(tanks)) for _ in pieces]
         over = [b.add_rows(np.zeros(tanks), np.full(tanks, np.inf)) for _ in pieces]
-        for p in pieces:
+        for p in () if of_solves else pieces:
             for rows, end in ((under[p], plant.x_most[k + 1] + _ROUNDING), (over[p], plant.x_least[k + 1] - _ROUNDING)):
                 b.put(rows, there[p], plant.span)
                 b.put(rows, np.repeat(mass[p], tanks), -end * plant.span)
@@ -114,14 +125,61 @@ def relax(plant: Plant, models: list[Models], zones: list[Zone]) -> Relaxation:
                 b.put(picks[patch.piece][None, :], mu[:, None], a[:, : 1 + len(own)])
                 b.put(less[k][None, :], mu[:, None], -high[:, : len(of)])
                 b.put(more[k][None, :], mu[:, None], -low[:, : len(of)])
-                b.put(under[patch.piece][None, :], mu[:, None], low[:, :tanks])
-                b.put(over[patch.piece][None, :], mu[:, None], high[:, :tanks])
+                if not of_solves:
+                    b.put(under[patch.piece][None, :], mu[:, None], low[:, :tanks])
+                    b.put(over[patch.piece][None, :], mu[:, None], high[:, :tanks])
                 tariff.draw(k, i, mu, low, high)
                 b.add_cost(mu, np.full(len(mu), _least_deviation(plant, model, k, patch.configuration)))
                 columns[i][k].append(Columns(mu, patch, low, high))
+        if of_solves:
+            fills, drains = _most_flows(plant, [own[k] for own in columns])
+            _on_the_way(plant, models, b, k, (states[k], states[k + 1], mixed[k]), (fills, drains), [own[k] for own in columns], within_steps=within_steps)
+            snapped = of @ (np.maximum(fills, drains) * plant.span * plant.problem.may_stand_full) * _SNAPPED_S / plant.problem.steps.durations_s[k]
+            for row, by in enumerate(snapped.tolist()):
+                b.move_row(less[k][row : row + 1], by)
+                b.move_row(more[k][row : row + 1], -by)
     tariff.close()
-    limit_starts(plant, models, b, columns)
+    if not within_steps:  # starts within steps are not seen in the shares of them in which pumps run
+        limit_starts(plant, models, b, columns)
     return _solve(plant, models, b, sums, less, more, columns)
+
+
+def _most_flows(plant: Plant, columns: list[list[Columns]]) -> tuple[Floats, Floats]:
+    """The most by which tanks can fill and drain in a step, as shares of them, (tanks,)."""
+    fills, drains = np.zeros(plant.tanks), np.zeros(plant.tanks)
+    for mine in columns:
+        fills += np.max([np.maximum(c.high[:, : plant.tanks], 0.0).max(axis=0) for c in mine], axis=0, initial=0.0) / plant.span
+        drains += np.max([np.maximum(-c.low[:, : plant.tanks], 0.0).max(axis=0) for c in mine], axis=0, initial=0.0) / plant.span
+    return fills, drains
+
+
+def _on_the_way(
+    plant: Plant, models: list[Models], b: Builder, k: int, states: tuple[Ints, Ints, Ints], most: tuple[Floats, Floats], columns: list[list[Columns]], *, within_steps: bool
+) -> None:
+    """How far the mean of the states at the solves of step k can be from those at its ends. `states`: columns before, after and of that mean; `most`: `_most_flows`.
+
+    With u from 0 to 1 over the step, a tank fills by at most a u and drains by at most d u. Levels are held from one solve to the next, for a share s of the step at most, so what
+    counts at u lies below x_k + a u and below x_k+1 + d (1 - u + s), and above likewise. Integrated with the first up to u = c and the second from there on.
+    """
+    (before, after, mixed), (fills, drains) = states, most
+    tanks, share = plant.tanks, min(plant.problem.hydraulic_step_s / plant.problem.steps.durations_s[k], 1.0)
+    for c in _TURNS:
+        early, late = c**2 / 2, (1 - c) ** 2 / 2 + share * (1 - c)
+        rows = b.add_rows(-(drains * early + fills * late), fills * early + drains * late)
+        b.put(rows, mixed, np.ones(tanks))
+        b.put(rows, before, np.full(tanks, -c))
+        b.put(rows, after, np.full(tanks, c - 1.0))
+    if within_steps or share < 1.0 or any(len(m.tanks) < len(m.surface.component.tanks) for m in models):
+        return
+    # A step of one solve goes on to another only where a tank has filled up: for as long as one is full, at most, are levels others than at its beginning.
+    over, under = b.add_rows(np.full(tanks, -np.inf), np.zeros(tanks)), b.add_rows(np.zeros(tanks), np.full(tanks, np.inf))
+    for rows, flow in ((over, -fills), (under, drains)):
+        b.put(rows, mixed, np.ones(tanks))
+        b.put(rows, before, np.full(tanks, -1.0))
+        for model, mine in zip(models, columns, strict=True):
+            for patch in mine:
+                if model.is_brimful(patch.patch.mode):
+                    b.put(rows[:, None], patch.mu[None, :], np.repeat(flow[:, None], len(patch.mu), axis=1))
 
 
 def _least_deviation(plant: Plant, model: Models, k: int, kind: int) -> float:

@@ -87,7 +87,8 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
     best, schedule = hunt.best(started)
     checked, failed = 0, 0
     for _ in range(0 if plant.problem.valves else 1 if teller.is_stopped else _VERIFICATIONS):
-        checked, failed = verify(plant, models, zones, forecast)
+        best_steps = [(k, best.volume[k], best.counts[k], best.speeds[k]) for k in range(plant.n)] if best.severity == 0 else []
+        checked, failed = verify(plant, models, zones, forecast, best_steps, [step[:4] for step in plant.simulated_steps()])
         if not failed:
             break
         relaxation = relax(plant, models, zones)

@@ -2,7 +2,7 @@
 
 The states that can be reached at an instant (reach.py) are cut into pieces where a plane serves best (relaxation_pieces.py). On each piece and for each
 component and configuration, steps that EPANET ran are fitted by a plane in the states of the component's tanks and the flows of its
-variable-speed classes. Steps in which a tank stood full, from the start or later, or a pump idled, and the halves of a range of speeds, are fitted
+variable-speed classes. Those with a full tank, or with a pump that idled, and the halves of a range of speeds, are fitted
 apart: each is a `Patch`. Its margins are
 the largest deviations of those steps times a factor, and what further, independent steps exceed them by.
 """
@@ -22,13 +22,13 @@ from levada.schedule.problem import Work
 from levada.schedule.reach import Zone, draw_each
 from levada.schedule.relaxation_patches import Patch, fit_patch
 from levada.schedule.relaxation_pieces import Rows, cut, within
-from levada.schedule.relaxation_samples import MOST_SOLVES, Runs, draw_speeds, pump_speeds, run_steps
+from levada.schedule.relaxation_samples import Run, Runs, draw_speeds, pump_speeds, run_solves, run_steps
 from levada.schedule.surface import Sampler, Surface
 
 __all__ = ["Models", "balances", "fit_models", "patch_of", "rows_of", "shadow_of"]
 
 _ENOUGH, _FEW = 6, 4
-"""Modes with fewer steps than so many for each coefficient are drawn again; the latter where tanks fill up."""
+"""Modes with fewer steps than so many for each coefficient are drawn again; the latter where a tank is full."""
 
 _STEPS_A_SAMPLE = 20
 """Steps run in EPANET for each of the samples that a solve may spend on measuring margins."""
@@ -42,12 +42,15 @@ _MOST_CORNERS = 400_000
 _LINKS = 150
 """Networks with more links, or more hydraulic steps in a planning step, get fewer steps."""
 
-_MOST_TANKS, _MOST_TANKS_TAKING = 4, 3
-"""Components with more tanks are modelled without their states; with more than the latter, without what full tanks took."""
+_MOST_TANKS = 4
+"""Components with more tanks are modelled without their states."""
 
 _MOST_TANKS_FOR_SUBSETS = 4
 _IDLE_M3_PER_S = 1e-6
 """A class that runs and delivers no more than this in the mean idles: its tanks are full."""
+_FULL = 2e-6
+"""A shut tank is full to this share of its range."""
+
 _NEAR, _NEAR_RISE = 0.2, 0.005
 """Rare modes are drawn again within the states they were seen at, widened by these shares of their range and of a tank's."""
 
@@ -63,12 +66,17 @@ class Models:
     possible: NDArray[np.bool_]
     tanks: list[int]
     """Tanks that its planes know: the component's, or none where there are too many; margins then span the piece."""
-    takes: Floats
-    """(tanks, outputs): what a full tank's content is in each output, m3."""
+    of_solves: bool = False
+    """Whether the patches are of single solves, at states on the way of a step too, instead of whole steps."""
     is_refuted: bool = False
     """A configuration thought impossible was seen to run: nothing can be concluded from these models."""
     samples: int = 0
     """Steps run to measure the margins; those that shape the planes come on top."""
+
+    def is_brimful(self, mode: int) -> bool:
+        """Whether a tank is full in a mode of single solves, shut or not."""
+        tanks, classes = len(self.tanks), len(self.surface.component.classes)
+        return bool(mode & ((1 << tanks) - 1) or mode >> (tanks + 2 * classes) & 1)
 
 
 def balances(plant: Plant) -> Floats:
@@ -93,8 +101,7 @@ def _blank(plant: Plant, s: Surface) -> Models:
     tanks = list(s.component.tanks)
     if len(tanks) > _MOST_TANKS or plant.n * len(s.counts) * _corner_count(s, tanks) > _MOST_CORNERS:
         tanks = []
-    takes = np.concatenate([(balances(plant) * plant.span).T[tanks], np.zeros((len(tanks), len(metered(plant.problem))))], axis=1)
-    return Models(surface=s, pieces=[], patches=[], possible=np.zeros((plant.n, len(s.counts)), bool), tanks=tanks, takes=takes)
+    return Models(surface=s, pieces=[], patches=[], possible=np.zeros((plant.n, len(s.counts)), bool), tanks=tanks)
 
 
 def _ready(plant: Plant, s: Surface, k: int) -> Ints:
@@ -117,8 +124,8 @@ class _Wanted:
 class _Drawer:
     """Runs steps at states drawn in zones, at configurations that may run, and tells them apart by component."""
 
-    def __init__(self, plant: Plant, models: list[Models], rng: np.random.Generator) -> None:
-        self.plant, self.models, self.rng, self.measured = plant, models, rng, 0
+    def __init__(self, plant: Plant, models: list[Models], rng: np.random.Generator, run: Run) -> None:
+        self.plant, self.models, self.rng, self.run, self.measured = plant, models, rng, run, 0
         self._of, self._meters = balances(plant), metered(plant.problem)
 
     def draw(self, wanted: list[_Wanted], *, unequal: bool) -> list[list[Rows]]:
@@ -140,7 +147,7 @@ class _Drawer:
         mean = draw_speeds(rng, counts, low, high)
         self.measured += total if unequal else 0
         speed = pump_speeds(plant, rng, counts, mean, unequal=unequal)
-        runs = run_steps(plant, step, (y - plant.floor_m) / plant.rise_m, speed, MOST_SOLVES)
+        runs = self.run(plant, step, (y - plant.floor_m) / plant.rise_m, speed)
         rows = [rows_of(plant, model, m, runs, chosen[m], mean, self._of, self._meters) for m, model in enumerate(self.models)]
         return [[r.rows(step == k) for r in rows] for k in range(plant.n)]
 
@@ -157,43 +164,44 @@ def rows_of(plant: Plant, model: Models, m: int, runs: Runs, configuration: Ints
     pumps = {j for k in own for j in plant.classes[k].pumps}
     energy = [runs.energy_kwh[:, [j for j in meter.pumps.tolist() if j in pumps]].sum(axis=1) for meter in meters]
     free = s.high[configuration] > s.low[configuration]
-    mode = np.zeros(len(configuration), np.int64)
-    for i, t in enumerate(tanks):
-        mode += runs.shut[:, m, t].astype(np.int64) << i
-    upper = free & (mean[:, own] > (s.low[configuration] + s.high[configuration]) / 2)
-    for i in range(len(own)):
-        mode += upper[:, i].astype(np.int64) << (len(tanks) + i)
-    for i, t in enumerate(tanks):
-        mode += runs.barred[:, m, t].astype(np.int64) << (len(tanks) + len(own) + i)
-    idle = (s.counts[configuration] > 0) & (runs.flow[:, own] <= _IDLE_M3_PER_S)
-    for i in range(len(own)):
-        mode += idle[:, i].astype(np.int64) << (2 * len(tanks) + len(own) + i)
+    brim = np.asarray(runs.brim[:, tanks].any(axis=1) & ~runs.barred[:, m].any(axis=1), np.bool_)
+    places = np.concatenate([
+        runs.barred[:, m][:, tanks],
+        free & (mean[:, own] > (s.low[configuration] + s.high[configuration]) / 2),
+        (s.counts[configuration] > 0) & (runs.flow[:, own] <= _IDLE_M3_PER_S),
+        brim[:, None],
+    ], axis=1)  # fmt: skip
+    mode = places.astype(np.int64) @ (1 << np.arange(places.shape[1], dtype=np.int64))
     return Rows(
         y=plant.floor_m[tanks] + plant.rise_m[tanks] * runs.x[:, tanks],
-        inputs=np.concatenate([
-            np.ones((len(mode), 1)), runs.x[:, tanks], np.where(free, runs.flow[:, own], 0.0), runs.inflow[:, m][:, tanks] / plant.span[tanks],
-        ], axis=1),
+        inputs=np.concatenate([np.ones((len(mode), 1)), runs.x[:, tanks], np.where(free, runs.flow[:, own], 0.0)], axis=1),
         outputs=np.concatenate([runs.inflow[:, m] @ of.T, *[e[:, None] for e in energy]], axis=1),
         configuration=configuration, mode=mode, holds=runs.holds[:, m],
     )  # fmt: skip
 
 
-def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler: Sampler, work: Work) -> list[Models]:
-    """Cut the zones into pieces, and fit each component's patches on them, with margins measured in EPANET."""
+def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler: Sampler, work: Work, *, within_steps: bool = False) -> list[Models]:
+    """Cut the zones into pieces, and fit each component's patches on them, with margins measured in EPANET.
+
+    `within_steps`: pumps may be switched within steps, so that what a step comes to is mixed from single solves (relaxation_samples.run_solves) at states on its way.
+    """
     n = plant.n
     models = [_blank(plant, s) for s in surfaces]
     kinds = max(len(s.counts) for s in surfaces)
     # The work of a step grows with the network and with the solves in it.
     problem = plant.problem
-    solves = max(-(-int(d) // problem.hydraulic_step_s) for d in problem.steps.durations_s)
+    of_solves = within_steps or bool(np.any(problem.may_stand_full))
+    solves = 1 if of_solves else max(-(-int(d) // problem.hydraulic_step_s) for d in problem.steps.durations_s)
     share = min(1.0, _LINKS / ((len(problem.network.links) + plant.pumps) * solves))
     a_step = max(int(_STEPS_A_SAMPLE * work.audit_samples * share) // n, 3 * kinds)
     columns = sum(len(m.surface.counts) * _corner_count(m.surface, m.tanks) for m in models)
     most = int(np.clip(min(2 * a_step // (3 * _STEPS_A_PATCH * kinds), _MOST_CORNERS // (n * columns)), 1, max(work.pieces, 1)))
-    drawer = _Drawer(plant, models, sampler.rng)
+    drawer = _Drawer(plant, models, sampler.rng, run_solves if of_solves else run_steps)
     scale = _scale(plant, balances(plant), metered(plant.problem))
     places = [[t + 1 for t in m.tanks] for m in models]
-    zones = [_narrowed(plant, zone, k) for k, zone in enumerate(zones[:n])]
+    if of_solves:
+        zones = [_swept(zones[k], zones[k + 1]) for k in range(n)]
+    zones = [_narrowed(plant, zones[k], k) if k or not of_solves else zones[k] for k in range(n)]
     base = drawer.draw([_Wanted(k, zone, a_step // 3) for k, zone in enumerate(zones)], unequal=False)
     pieces = [cut(zone, base[k], places, scale[k], most) for k, zone in enumerate(zones)]
     everywhere = [_Wanted(k, piece, a_step // (3 * len(cuts))) for k, cuts in enumerate(pieces) for piece in cuts]
@@ -209,7 +217,7 @@ def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler
             m.patches.append(_fit(plant, m, [shadow_of(piece, places[i]) for piece in pieces[k]], fit[k][i], other[k][i]))
             m.possible[k, [patch.configuration for patch in m.patches[k]]] = True
     for m in models:
-        m.samples = drawer.measured
+        m.samples, m.of_solves = drawer.measured, of_solves
     return models
 
 
@@ -225,14 +233,14 @@ def _rare(plant: Plant, models: list[Models], k: int, pieces: list[Zone], places
         r = rows[i].rows(rows[i].holds)
         own = [0, *places[i]]
         enough = _ENOUGH * (r.inputs.shape[1] + 1)
-        ordinary = r.mode & ((1 << len(m.tanks)) - 1) == 0
+        ordinary = np.array([not m.is_brimful(mode) for mode in r.mode.tolist()], bool)
         inside = [within(r.y, shadow_of(piece, places[i])) for piece in pieces]
         for c, mode in sorted(set(zip(r.configuration.tolist(), r.mode.tolist(), strict=True))):
             at = (r.configuration == c) & (r.mode == mode)
             if ordinary[at].all():
                 wanted += [_Wanted(k, piece, enough, i, c) for piece, here in zip(pieces, inside, strict=True) if 0 < (at & here).sum() < enough]
             elif at.sum() < (few := _FEW * (1 + 2 * len(m.tanks))):
-                # Where a tank filled up: near the states in which it was seen to.
+                # Where a tank is full: near the states in which it was.
                 d = whole.d.copy()
                 d[np.ix_(own, own)] = np.minimum(d[np.ix_(own, own)], _near(r.y[at], plant.rise_m[m.tanks]))
                 wanted.append(_Wanted(k, Zone.closed(d), 2 * few, i, c))
@@ -257,6 +265,11 @@ def _narrowed(plant: Plant, zone: Zone, k: int) -> Zone:
     d[0, 1:] = np.minimum(d[0, 1:], -(plant.floor_m + plant.rise_m * plant.x_least[k]))
     closed = Zone.closed(d)
     return zone if closed.is_empty else closed
+
+
+def _swept(zone: Zone, after: Zone) -> Zone:
+    """A zone that holds all states on the way from one zone to another: what bounds their levels and differences moves from the one's to the other's."""
+    return Zone(np.maximum(zone.d, after.d))
 
 
 def shadow_of(zone: Zone, places: list[int]) -> Zone:
@@ -300,7 +313,12 @@ def _overlap(y: Floats, shadow: Zone) -> bool:
 def patch_of(plant: Plant, m: Models, piece: int, shadow: Zone, rows: Rows, fitted: int) -> Patch:
     """The patch of a piece through steps of one configuration and mode, the first `fitted` of which shape the plane."""
     s, tanks = m.surface, m.tanks
-    c, mode = int(rows.configuration[0]), int(rows.mode[0])
-    taken = np.array([i for i in range(len(tanks)) if mode >> i & 1 and len(tanks) <= _MOST_TANKS_TAKING], np.int64)
+    c = int(rows.configuration[0])
     speeds = np.flatnonzero(s.high[c] > s.low[c])
-    return fit_patch(rows, fitted, speeds, taken, m.takes, len(metered(plant.problem)), piece, shadow, plant.floor_m[tanks], plant.rise_m[tanks])
+    d = shadow.d.copy()
+    for i, t in enumerate(tanks):
+        if int(rows.mode[0]) >> i & 1:
+            # A tank is shut where it is full, and nowhere else, however few such steps there are.
+            d[0, i + 1] = min(d[0, i + 1], -(plant.floor_m[t] + plant.rise_m[t] * (1.0 - _FULL)))
+    shadow = Zone.closed(d)
+    return fit_patch(rows, fitted, speeds, piece, shadow, plant.floor_m[tanks], plant.rise_m[tanks])

@@ -41,7 +41,7 @@ class Work:
     """EPANET samples per configuration and group of steps for the response surfaces, above their number of coefficients."""
     audit_samples: int = 3000
     """Independent EPANET step transitions that measure the margins of the bound."""
-    pieces: int = 12
+    pieces: int = 4
     """Pieces that the states of a step are cut into for the bound, at most: with more it is a little tighter, and takes much longer."""
     outlook_rows: int = 1_500_000
     """Steps on response surfaces that the programme over all levels may take, by which the beam search looks ahead."""

@@ -24,7 +24,7 @@ _NARROW = 0.02
 @dataclass(frozen=True)
 class Rows:
     """Steps of one component: heads of its tanks `y` (N, tanks), inputs and outputs of its planes, its configuration, the mode (which tanks stood
-    full for a while, which half of each speed range, which tanks were full from the start, which pumps idled), and whether it holds its limits, all by row."""
+    full and shut, or full and open, which half of each speed range, which pumps idled), and whether it holds its limits, all by row."""
 
     y: Floats
     inputs: Floats
@@ -98,12 +98,11 @@ def _misfit(piece: Zone, rows: list[Rows], places: list[list[int]], worth: Float
         if not own:
             continue
         keep = [0, *own]
-        # Steps in which a tank stood full depend on more than states and flows.
-        inside = within(r.y, Zone(piece.d[np.ix_(keep, keep)])) & r.holds & (r.mode & ((1 << len(own)) - 1) == 0)
+        inside = within(r.y, Zone(piece.d[np.ix_(keep, keep)])) & r.holds
         key = r.configuration * (1 << 20) + r.mode
         for one in np.unique(key[inside]):
             at = inside & (key == one)
-            a, b = r.inputs[at][:, : r.inputs.shape[1] - len(own)], r.outputs[at] * worth
+            a, b = r.inputs[at], r.outputs[at] * worth
             if len(a) <= a.shape[1]:
                 continue
             rest = b - a @ np.linalg.lstsq(a, b, rcond=None)[0]

@@ -6,15 +6,17 @@ once, and the flow at each link's end at a tank says which component it came fro
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from levada.domain.series import Floats
+from levada.hydraulics.engine import Solves
 from levada.schedule.plant import Ints, Plant
 
-__all__ = ["MOST_SOLVES", "Runs", "draw_speeds", "pump_speeds", "run_steps"]
+__all__ = ["Run", "Runs", "draw_speeds", "pump_speeds", "run_solves", "run_steps"]
 
 _NO_PRESSURE_M = -0.05
 """A part whose least pressure is below this leaves demand unmet."""
@@ -25,7 +27,7 @@ _AT_FULL = 1e-6
 
 _UNSOLVED = (1, 2)
 """EPANET's warnings of a solution that is not one."""
-MOST_SOLVES = 50
+_MOST_SOLVES = 50
 """A step that is not over after so many solves goes on second by second: a tank at its limit is cut off and let in again by turns."""
 
 _ENDS = 0.2
@@ -35,8 +37,8 @@ _ENDS = 0.2
 @dataclass(frozen=True)
 class Runs:
     """Steps from states `x` (N, tanks): `inflow` (N, components, tanks) m3, `energy_kwh` (N, pumps), `flow` (N, classes) mean m3/s, `after`
-    (N, tanks) states; `holds` (N, components): its pumps deliver, its pressures are met, its tanks are not saturated; `shut` (N, components, tanks):
-    the tank stood full for a while and took nothing from it; `barred` (N, components, tanks): so from the first solve on."""
+    (N, tanks) states; `holds` (N, components): its pumps deliver, its pressures are met, its tanks are not saturated; `brim` (N, tanks): the tank is full
+    and may be; `barred` (N, components, tanks): it is, and so takes nothing from the component."""
 
     x: Floats
     inflow: Floats
@@ -44,16 +46,16 @@ class Runs:
     flow: Floats
     after: Floats
     holds: NDArray[np.bool_]
-    shut: NDArray[np.bool_]
     barred: NDArray[np.bool_]
+    brim: NDArray[np.bool_]
 
     def joined(self, other: Runs) -> Runs:
         return Runs(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
 
     def rows(self, which: NDArray[np.bool_] | Ints) -> Runs:
         return Runs(
-            self.x[which], self.inflow[which], self.energy_kwh[which], self.flow[which], self.after[which], self.holds[which], self.shut[which],
-            self.barred[which],
+            self.x[which], self.inflow[which], self.energy_kwh[which], self.flow[which], self.after[which], self.holds[which], self.barred[which],
+            self.brim[which],
         )  # fmt: skip
 
 
@@ -78,10 +80,15 @@ def pump_speeds(plant: Plant, rng: np.random.Generator, counts: Ints, mean: Floa
     return speed
 
 
-def run_steps(plant: Plant, step: Ints, x: Floats, speed: Floats, most_solves: int | None = None) -> Runs:
-    """Planning steps by row: step (N,), from states x (N, tanks) with pumps at `speed` (N, pumps), valves at their first choice.
+Run = Callable[[Plant, Ints, Floats, Floats], Runs]
+"""Planning steps by row: step (N,), from states x (N, tanks) with pumps at speeds (N, pumps)."""
 
-    Steps that are not over after `most_solves` are given up, and do not hold: one in a hundred is cut at every second, and takes as long as all others.
+
+def run_steps(plant: Plant, step: Ints, x: Floats, speed: Floats, solved: list[tuple[Ints, Floats]] | None = None) -> Runs:
+    """Planning steps by row: step (N,), from states x (N, tanks) with pumps at `speed` (N, pumps), valves at their first choice. Rows and volumes of
+    all solves are added to `solved`.
+
+    Steps that are not over after 50 solves are given up, and do not hold: one in a hundred is cut at every second, and takes as long as all others.
     """
     problem, engine = plant.problem, plant.simulator
     rows, tanks, parts = len(x), plant.tanks, len(plant.components)
@@ -93,19 +100,19 @@ def run_steps(plant: Plant, step: Ints, x: Floats, speed: Floats, most_solves: i
     choice = np.repeat(plant.first_choice, rows, axis=0)
     inflow, energy = np.zeros((rows, parts, tanks)), np.zeros((rows, plant.pumps))
     flow = np.zeros((rows, plant.pumps))
-    holds, shut, barred = np.ones((rows, parts), bool), np.zeros((rows, parts, tanks), bool), np.zeros((rows, parts, tanks), bool)
+    holds, barred = np.ones((rows, parts), bool), np.zeros((rows, parts, tanks), bool)
     t = np.zeros(rows, np.int64)
     low, high, solves = engine.min_volume, engine.max_volume, 0
     while (left := np.flatnonzero(t < duration)).size:
-        if solves == most_solves:
+        if solves == _MOST_SOLVES:
             holds[left] = False
             break
         solves += 1
         v = volume[left]
-        s = engine.solves_at(steps[left], v, speed[left], choice[left])
+        if solved is not None:
+            solved.append((order[left], v))
+        s, given, now, ok = _solved(plant, steps[left], v, speed[left], choice[left])
         q = s.inflow
-        # A tank at a limit that moves beyond it (engine: saturation) breaks a limit; within a second of it no event is made any more.
-        saturated = ((q > _STILL_M3_PER_S) & (high - v <= q) & ~problem.may_stand_full) | ((q < -_STILL_M3_PER_S) & (v - low <= -q))
         dt = np.minimum(h - t[left] % h, duration[left] - t[left])
         # Cut short where a tank reaches a limit, to the second, as the simulator does.
         rises, falls = (q > 0) & (v < high), (q < 0) & (v > low)
@@ -114,13 +121,8 @@ def run_steps(plant: Plant, step: Ints, x: Floats, speed: Floats, most_solves: i
         dt = np.where((event > 0) & (event < dt[:, None]), event, dt[:, None]).min(axis=1)
         after = v + q * dt[:, None]
         snapped = np.where(rises & (after + q >= high), high, np.where(falls & (after + q <= low), low, after))
-        given = np.zeros((len(left), parts, tanks))
-        for port, (part, _, tank) in enumerate(plant.port_place):
-            given[:, part, tank] += s.port_flow[:, port]
-        now = (problem.may_stand_full & (v >= high - _AT_FULL * plant.span))[:, None, :] & (np.abs(given) <= _STILL_M3_PER_S)
-        shut[left] |= now
         barred[left] |= now & (t[left] == 0)[:, None, None]
-        given *= dt[:, None, None]
+        given = given * dt[:, None, None]
         # Within a second's flow of a limit a tank is at it: what that adds or takes, the part that moves most has moved.
         most = np.abs(given).argmax(axis=1)
         np.add.at(given, (np.arange(len(left))[:, None], most, np.arange(tanks)[None, :]), snapped - v - given.sum(axis=1))
@@ -128,16 +130,54 @@ def run_steps(plant: Plant, step: Ints, x: Floats, speed: Floats, most_solves: i
         inflow[left] += given
         energy[left] += s.power * dt[:, None] / 3.6e6
         flow[left] += s.flow * (dt / duration[left])[:, None]
-        ok = np.repeat(((s.warning < 100) & ~np.isin(s.warning, _UNSOLVED))[:, None], parts, axis=1)
-        for m, c in enumerate(plant.components):
-            own = [j for k in c.classes for j in plant.classes[k].pumps]
-            ok[:, m] &= ~saturated[:, list(c.tanks)].any(axis=1)
-            ok[:, m] &= (s.delivers[:, own] | (speed[left][:, own] == 0)).all(axis=1)
-            floors = list(c.floors)
-            ok[:, m] &= (s.pressure[:, floors] >= engine.floors[floors] - 1e-6).all(axis=1)
-            if plant.watched[m]:
-                ok[:, m] &= s.lowest[:, plant.watch_row[m]] >= _NO_PRESSURE_M
         holds[left] &= ok
         t[left] += dt
-    by_class = np.stack([flow[:, list(c.pumps)].sum(axis=1) for c in plant.classes], axis=1)
-    return Runs(x, inflow, energy, by_class, plant.state(volume), holds, shut, barred).rows(back)
+    return Runs(x, inflow, energy, _by_class(plant, flow), plant.state(volume), holds, barred, _is_brimful(plant, plant.volume(x))).rows(back)
+
+
+def run_solves(plant: Plant, step: Ints, x: Floats, speed: Floats) -> Runs:
+    """What planning steps would come to if all of each went on as at its one solve, by row as `run_steps`: `after` may lie beyond the limits."""
+    order = np.lexsort((*speed.T, step))
+    back = np.argsort(order, kind="stable")
+    steps, x, speed = step[order], x[order], speed[order]
+    duration = np.array(plant.problem.steps.durations_s, np.int64)[steps]
+    s, given, barred, ok = _solved(plant, steps, plant.volume(x), speed, np.repeat(plant.first_choice, len(x), axis=0))
+    inflow = given * duration[:, None, None]
+    return Runs(
+        x=x, inflow=inflow, energy_kwh=s.power * duration[:, None] / 3.6e6, flow=_by_class(plant, s.flow), after=x + inflow.sum(axis=1) / plant.span, holds=ok,
+        barred=barred, brim=_is_brimful(plant, plant.volume(x)),
+    ).rows(back)  # fmt: skip
+
+
+def _by_class(plant: Plant, flow: Floats) -> Floats:
+    return np.stack([flow[:, list(c.pumps)].sum(axis=1) for c in plant.classes], axis=1)
+
+
+def _is_brimful(plant: Plant, volume: Floats) -> NDArray[np.bool_]:
+    """Which tanks are at their maximum and may be, (N, tanks), at volumes (N, tanks)."""
+    return np.asarray(plant.problem.may_stand_full & (volume >= plant.simulator.max_volume - _AT_FULL * plant.span), np.bool_)
+
+
+def _solved(plant: Plant, step: Ints, volume: Floats, speed: Floats, choice: Ints) -> tuple[Solves, Floats, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Solves by row, and of each component (N, components, tanks): what it gives to tanks, m3/s, and which of them stand full and take nothing from it;
+    and whether it holds (N, components)."""
+    problem, engine, parts = plant.problem, plant.simulator, len(plant.components)
+    low, high = engine.min_volume, engine.max_volume
+    s = engine.solves_at(step, volume, speed, choice)
+    q, v = s.inflow, volume
+    # A tank at a limit that moves beyond it (engine: saturation) breaks a limit; within a second of it no event is made any more.
+    saturated = ((q > _STILL_M3_PER_S) & (high - v <= q) & ~problem.may_stand_full) | ((q < -_STILL_M3_PER_S) & (v - low <= -q))
+    given = np.zeros((len(v), parts, plant.tanks))
+    for port, (part, _, tank) in enumerate(plant.port_place):
+        given[:, part, tank] += s.port_flow[:, port]
+    full = _is_brimful(plant, v)[:, None, :] & (np.abs(given) <= _STILL_M3_PER_S)
+    ok = np.repeat(((s.warning < 100) & ~np.isin(s.warning, _UNSOLVED))[:, None], parts, axis=1)
+    for m, c in enumerate(plant.components):
+        own = [j for k in c.classes for j in plant.classes[k].pumps]
+        ok[:, m] &= ~saturated[:, list(c.tanks)].any(axis=1)
+        ok[:, m] &= (s.delivers[:, own] | (speed[:, own] == 0)).all(axis=1)
+        floors = list(c.floors)
+        ok[:, m] &= (s.pressure[:, floors] >= engine.floors[floors] - 1e-6).all(axis=1)
+        if plant.watched[m]:
+            ok[:, m] &= s.lowest[:, plant.watch_row[m]] >= _NO_PRESSURE_M
+    return s, given, full, ok

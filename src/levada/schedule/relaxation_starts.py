@@ -96,7 +96,7 @@ def _lead(
     after: dict[int, list[Columns]], start: Ints,
 ) -> None:  # fmt: skip
     """Flows of mass and states from the counts of step k to those of the next; from the last step to the first of mass alone."""
-    tanks = models[i].tanks if k < plant.n - 1 else []
+    tanks = models[i].tanks if k < plant.n - 1 and not models[i].of_solves else []
     low, high = _others(plant, columns, i, k, tanks)
     span = plant.span[tanks]
     leaving = {c: b.add_rows(np.zeros(1), np.zeros(1)) for c in before}

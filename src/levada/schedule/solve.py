@@ -21,6 +21,7 @@ from levada.schedule.causes import with_causes
 from levada.schedule.certificate import Bound, certify
 from levada.schedule.exact import applies, search_exactly
 from levada.schedule.instants import free_instants
+from levada.schedule.instants_bound import bound_within_steps
 from levada.schedule.level_search import search_by_level
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work, check
@@ -137,6 +138,7 @@ def _planned(
         asked, freed = free_instants(roomy, Fits(roomy), [best, *others], _rng(problem, work), work.switch_solves, teller, engine)
         judged = min(judged, _judged(Plant(asked, engine), freed, engine), key=lambda j: _order(j.trajectory))
         bounds = [replace(b, value=None, why="pumps may be switched within steps, and it knows switches at their edges only") for b in bounds]
+        bounds.append(bound_within_steps(roomy, Fits(roomy), work, _rng(problem, work), judged.plant.problem, judged.schedule, judged.trajectory))
     return _Planned(judged=judged, bounds=bounds, water=water)
 
 

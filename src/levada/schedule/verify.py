@@ -12,16 +12,15 @@ import numpy as np
 from levada.domain.billing import metered
 from levada.domain.pumping import Bools
 from levada.domain.series import Floats
-from levada.hydraulics.engine import StepResult
 from levada.schedule.ahead import Forecast
 from levada.schedule.models import Models, balances, patch_of, rows_of, shadow_of
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.reach import Zone
 from levada.schedule.relaxation_patches import Patch, excess
 from levada.schedule.relaxation_pieces import Rows
-from levada.schedule.relaxation_samples import MOST_SOLVES, run_steps
+from levada.schedule.relaxation_samples import Run, run_solves, run_steps
 
-__all__ = ["verify"]
+__all__ = ["Step", "verify"]
 
 _MOST_CHECKS = 4000
 _TOLERANCE = 1e-6
@@ -30,27 +29,45 @@ _TOLERANCE = 1e-6
 _WIDEN = 1.5
 _NEAR_M = 1e-6
 
-_Step = tuple[int, Floats, Ints, Floats, StepResult]
+Step = tuple[int, Floats, Ints, Floats]
+"""Planning step, volumes (tanks,) at its start, counts and speeds (classes,)."""
 
 
-def verify(plant: Plant, models: list[Models], zones: list[Zone], forecast: Forecast) -> tuple[int, int]:
-    """Check up to a few thousand of the steps that EPANET has simulated on ways without violations. Returns how many were checked and how many failed.
+def verify(plant: Plant, models: list[Models], zones: list[Zone], forecast: Forecast, must: list[Step], others: list[Step]) -> tuple[int, int]:
+    """Check all steps that `must` be and up to a few thousand of `others`, or their solves where the models are of such. Returns how many were checked and how many failed.
 
     Where one fails, its patch is widened (in place), and so are the others of its configuration in that step.
     """
-    steps = plant.simulated_steps()
-    chosen = steps[:: max(1, len(steps) // _MOST_CHECKS)]
+    chosen = [*must, *others[:: max(1, len(others) // _MOST_CHECKS)]]
+    run: Run = run_steps
+    if models[0].of_solves:
+        run, chosen = run_solves, _solves_of(plant, chosen)
     failed = 0
     for k in sorted({s[0] for s in chosen}):
-        failed += _verify_step(plant, models, zones, forecast, k, [s for s in chosen if s[0] == k])
+        failed += _verify_step(plant, models, zones, forecast, k, [s for s in chosen if s[0] == k], run)
     return len(chosen), failed
 
 
-def _verify_step(plant: Plant, models: list[Models], zones: list[Zone], forecast: Forecast, k: int, steps: list[_Step]) -> int:
+def _solves_of(plant: Plant, steps: list[Step]) -> list[Step]:
+    """All solves of steps, each as if a step began with it."""
+    if not steps:
+        return []
+    solved: list[tuple[Ints, Floats]] = []
+    speed = np.array([_pump_speeds(plant, step) for step in steps])
+    run_steps(plant, np.array([k for k, *_ in steps]), plant.state(np.array([v for _, v, *_ in steps])), speed, solved)
+    return [(steps[r][0], v, *steps[r][2:]) for rows, volume in solved for r, v in zip(rows.tolist(), volume, strict=True)]
+
+
+def _pump_speeds(plant: Plant, step: Step) -> Floats:
+    on, speed = plant.pumps_on(step[0], *step[2:])
+    return np.where(on, speed, 0.0)
+
+
+def _verify_step(plant: Plant, models: list[Models], zones: list[Zone], forecast: Forecast, k: int, steps: list[Step], run: Run) -> int:
     x = plant.state(np.array([s[1] for s in steps]))
     counts, speeds = np.array([s[2] for s in steps]), np.array([s[3] for s in steps])
-    speed = np.array([np.where(on, v, 0.0) for on, v in (plant.pumps_on(k, c, s) for c, s in zip(counts, speeds, strict=True))])
-    runs = run_steps(plant, np.full(len(x), k), x, speed, MOST_SOLVES)
+    speed = np.array([_pump_speeds(plant, s) for s in steps])
+    runs = run(plant, np.full(len(x), k), x, speed)
     # What was given up is no step of the models' either.
     whole = np.flatnonzero(runs.holds.any(axis=1))
     runs, x, counts, speeds = runs.rows(whole), x[whole], counts[whole], speeds[whole]
@@ -71,19 +88,13 @@ def _verify_step(plant: Plant, models: list[Models], zones: list[Zone], forecast
                 continue
             same = [q for q in m.patches[k] if q.configuration == c and q.mode == mode]
             own = [q for q in same if q.piece == p]
-            new = np.ones(int(at.sum()), bool)
-            if own and own[0].cloud is None:
+            if own:
                 bad[at] |= _widened(own[0], same, rows.rows(at), floor_m, rise_m)
                 continue
-            for q in own:
-                new &= _is_off(q, rows.rows(at))
-            if new.any():
-                # A mode that was not seen here, or seldom: a patch of its own.
-                off = at.copy()
-                off[at] = new
-                bad[off] = True
-                shadow = shadow_of(m.pieces[k][p], [t + 1 for t in m.tanks])
-                m.patches[k].append(patch_of(plant, m, p, shadow, rows.rows(off), int(off.sum())))
+            # A mode that was not seen here: a patch of its own.
+            bad[at] = True
+            shadow = shadow_of(m.pieces[k][p], [t + 1 for t in m.tanks])
+            m.patches[k].append(patch_of(plant, m, p, shadow, rows.rows(at), int(at.sum())))
     return int(bad.sum())
 
 
@@ -99,16 +110,6 @@ def _pieces_of(plant: Plant, pieces: list[Zone], zones: list[Zone], k: int, x: F
         pieces[p] = Zone(np.maximum(pieces[p].d, difference[r]))
         zones[k] = Zone(np.maximum(zones[k].d, difference[r]))
     return place
-
-
-def _is_off(patch: Patch, rows: Rows) -> Bools:
-    """Which steps do not lie on a patch, (N,)."""
-    heads = np.concatenate([np.zeros((len(rows.y), 1)), rows.y], axis=1)
-    off = (heads[:, :, None] - heads[:, None, :] - patch.domain.d > _NEAR_M).any(axis=(1, 2))
-    at, along = rows.inputs[:, : len(patch.least)], patch.along(rows.inputs)
-    off |= ((at @ patch.least - along > 1e-9) | (along - at @ patch.most > 1e-9)).any(axis=1)
-    low, high = excess(patch, rows.inputs, rows.outputs)
-    return np.asarray(off | (np.maximum(low, high) > _TOLERANCE * np.maximum(np.abs(rows.outputs).max(axis=0), 1.0)).any(axis=1), np.bool_)
 
 
 def _widened(patch: Patch, siblings: list[Patch], rows: Rows, floor_m: Floats, rise_m: Floats) -> Bools:
