@@ -177,9 +177,8 @@ def _on_the_way(
         b.put(rows, mixed, np.ones(tanks))
         b.put(rows, before, np.full(tanks, -1.0))
         for model, mine in zip(models, columns, strict=True):
-            for patch in mine:
-                if model.is_brimful(patch.patch.mode):
-                    b.put(rows[:, None], patch.mu[None, :], np.repeat(flow[:, None], len(patch.mu), axis=1))
+            for own in (c for c, full in zip(mine, model.are_brimful(np.array([c.patch.mode for c in mine], np.int64)), strict=True) if full):
+                b.put(rows[:, None], own.mu[None, :], flow[:, None])
 
 
 def _least_deviation(plant: Plant, model: Models, k: int, kind: int) -> float:

@@ -73,10 +73,10 @@ class Models:
     samples: int = 0
     """Steps run to measure the margins; those that shape the planes come on top."""
 
-    def is_brimful(self, mode: int) -> bool:
-        """Whether a tank is full in a mode of single solves, shut or not."""
+    def are_brimful(self, mode: Ints) -> NDArray[np.bool_]:
+        """Whether a tank is full, shut or not, in each mode."""
         tanks, classes = len(self.tanks), len(self.surface.component.classes)
-        return bool(mode & ((1 << tanks) - 1) or mode >> (tanks + 2 * classes) & 1)
+        return np.asarray((mode & ((1 << tanks) - 1) > 0) | (mode >> (tanks + 2 * classes) & 1 > 0), np.bool_)
 
 
 def balances(plant: Plant) -> Floats:
@@ -200,8 +200,11 @@ def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler
     scale = _scale(plant, balances(plant), metered(plant.problem))
     places = [[t + 1 for t in m.tanks] for m in models]
     if of_solves:
-        zones = [_swept(zones[k], zones[k + 1]) for k in range(n)]
-    zones = [_narrowed(plant, zones[k], k) if k or not of_solves else zones[k] for k in range(n)]
+        # On the way of the first step the state is no longer the initial one, which its limits are.
+        swept = [_swept(zones[k], zones[k + 1]) for k in range(n)]
+        zones = [swept[0], *(_narrowed(plant, swept[k], k) for k in range(1, n))]
+    else:
+        zones = [_narrowed(plant, zones[k], k) for k in range(n)]
     base = drawer.draw([_Wanted(k, zone, a_step // 3) for k, zone in enumerate(zones)], unequal=False)
     pieces = [cut(zone, base[k], places, scale[k], most) for k, zone in enumerate(zones)]
     everywhere = [_Wanted(k, piece, a_step // (3 * len(cuts))) for k, cuts in enumerate(pieces) for piece in cuts]
@@ -233,7 +236,7 @@ def _rare(plant: Plant, models: list[Models], k: int, pieces: list[Zone], places
         r = rows[i].rows(rows[i].holds)
         own = [0, *places[i]]
         enough = _ENOUGH * (r.inputs.shape[1] + 1)
-        ordinary = np.array([not m.is_brimful(mode) for mode in r.mode.tolist()], bool)
+        ordinary = ~m.are_brimful(r.mode)
         inside = [within(r.y, shadow_of(piece, places[i])) for piece in pieces]
         for c, mode in sorted(set(zip(r.configuration.tolist(), r.mode.tolist(), strict=True))):
             at = (r.configuration == c) & (r.mode == mode)
