@@ -211,3 +211,10 @@ def test_planning_anew_begins_with_the_valves_as_the_plan_before_sets_them() -> 
     anew = solve(problem, work=dataclasses.replace(QUICK, quick_programmes=0, programmes=0), start=first.schedule)
     assert anew.feasible
     assert anew.certificate.cost <= first.certificate.cost + 1e-6 * abs(first.certificate.cost)
+
+
+def test_without_a_beam_the_search_begins_with_what_else_there_is() -> None:
+    problem = Small(pumps=1, upper=True, demand_l_per_s=12).problem(n=8)
+    found = solve(problem, work=dataclasses.replace(QUICK, beam=0))
+    assert found.feasible
+    assert audit(problem, found.schedule).accepted

@@ -132,8 +132,9 @@ def relax(plant: Plant, models: list[Models], zones: list[Zone], *, within_steps
                 b.add_cost(mu, np.full(len(mu), _least_deviation(plant, model, k, patch.configuration)))
                 columns[i][k].append(Columns(mu, patch, low, high))
         if of_solves:
-            fills, drains = _most_flows(plant, [own[k] for own in columns])
-            _on_the_way(plant, models, b, k, (states[k], states[k + 1], mixed[k]), (fills, drains), [own[k] for own in columns], within_steps=within_steps)
+            here = [own[k] for own in columns]
+            fills, drains = _most_flows(plant, here)
+            _on_the_way(plant, models, b, k, (states[k], states[k + 1], mixed[k]), (fills, drains), here, within_steps=within_steps)
             snapped = of @ (np.maximum(fills, drains) * plant.span * plant.problem.may_stand_full) * _SNAPPED_S / plant.problem.steps.durations_s[k]
             for row, by in enumerate(snapped.tolist()):
                 b.move_row(less[k][row : row + 1], by)

@@ -29,7 +29,7 @@ from levada.schedule.rules import follow_rules, set_valves
 from levada.schedule.search import Actions, Lean, actions_of, beam
 from levada.schedule.speeds import tune_speeds
 from levada.schedule.surface import Sampler, Surface, fit_surfaces
-from levada.schedule.verify import verify
+from levada.schedule.verify import ROUNDS, verify_in_rounds
 
 __all__ = ["Broad", "rules_within_starts", "search", "water_values"]
 
@@ -54,9 +54,6 @@ _SAME = 1e-4
 
 _MORE = 3
 """How many times more programmes there are as long as limits are broken."""
-
-_VERIFICATIONS = 4
-"""Rounds of checking the bound's models against simulated steps, and of widening what fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,12 +82,12 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
         started.append((*_by_rules(plant), runner.first_choices))
     hunt = _Hunt(plant, runner, forecast, actions_of(plant, models, relaxation), relaxation, price, work, rng, teller)
     best, schedule = hunt.best(started)
-    checked, failed = 0, 0
-    for _ in range(0 if plant.problem.valves else 1 if teller.is_stopped else _VERIFICATIONS):
-        best_steps = [(k, best.volume[k], best.counts[k], best.speeds[k]) for k in range(plant.n)] if best.severity == 0 else []
-        checked, failed = verify(plant, models, zones, forecast, best_steps, [step[:4] for step in plant.simulated_steps()])
-        if not failed:
-            break
+    checked, failed, is_widened = 0, 0, False
+    if not plant.problem.valves:
+        own = [(k, best.volume[k], best.counts[k], best.speeds[k]) for k in range(plant.n)] if best.severity == 0 else []
+        others = [step[:4] for step in plant.simulated_steps()]
+        checked, failed, is_widened = verify_in_rounds(plant, models, zones, forecast, own, others, 1 if teller.is_stopped else ROUNDS)
+    if is_widened:
         relaxation = relax(plant, models, zones)
     value = relaxation.value
     why = "the relaxation has no solution: no schedule can hold all limits" if relaxation.infeasible else "the relaxation was not solved"
@@ -160,7 +157,7 @@ class _Hunt:
         """The best schedule by classes and by pumps. `others`: schedules to begin from beside those of the beam."""
         work = self.work
         begun: list[Candidate] = []
-        if not self.teller.is_stopped:
+        if work.beam and not self.teller.is_stopped:
             # By levels first; the price of water leads elsewhere, and may have the better valley.
             by_levels = outlook_by_levels(self.forecast, self.actions, self.price, work.outlook_rows)
             self.outlooks = [*([] if by_levels is None else [by_levels]), *([] if work.is_again else self.outlooks)]

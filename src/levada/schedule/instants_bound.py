@@ -21,7 +21,7 @@ from levada.schedule.models import fit_models
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
 from levada.schedule.surface import Sampler
-from levada.schedule.verify import Step, verify
+from levada.schedule.verify import ROUNDS, Step, verify_in_rounds
 from levada.schedule.whole import Whole
 
 __all__ = ["bound_within_steps"]
@@ -30,9 +30,6 @@ _METHOD = (
     "linear relaxation over tank levels, hydraulic components and shares of steps in which configurations run, at states on each step's way "
     "(convex hull of linear models of single solves, with margins measured in EPANET)"
 )
-
-_VERIFICATIONS = 4
-"""Rounds of checking the models against simulated solves, and of widening what fails."""
 
 
 def bound_within_steps(plant: Plant, fits: Fits, work: Work, rng: np.random.Generator, problem: PumpingProblem, schedule: PumpSchedule, found: Trajectory) -> Bound:
@@ -49,11 +46,7 @@ def bound_within_steps(plant: Plant, fits: Fits, work: Work, rng: np.random.Gene
     models = fit_models(plant, surfaces, zones, sampler, work, within_steps=True)
     forecast = Forecast(plant, surfaces, Whole(plant, fits))
     steps = [] if found.violations else _parts(plant, problem, schedule, found)
-    checked, failed = 0, 0
-    for _ in range(_VERIFICATIONS):
-        checked, failed = verify(plant, models, zones, forecast, steps, [])
-        if not failed:
-            break
+    checked, failed, _ = verify_in_rounds(plant, models, zones, forecast, steps, [], ROUNDS)
     relaxation = relax(plant, models, zones, within_steps=True)
     value = relaxation.value
     why = "the relaxation has no solution: no schedule can hold all limits" if relaxation.infeasible else "the relaxation was not solved"

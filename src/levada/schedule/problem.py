@@ -46,7 +46,7 @@ class Work:
     outlook_rows: int = 1_500_000
     """Steps on response surfaces that the programme over all levels may take, by which the beam search looks ahead."""
     beam: int = 400
-    """States kept after each step of the beam search."""
+    """States kept after each step of the beam search; 0 for none: the search begins with what else there is alone."""
     candidates: int = 12
     """Schedules of the beam that are simulated in EPANET."""
     simulations: int = 60_000

@@ -20,7 +20,10 @@ from levada.schedule.relaxation_patches import Patch, excess
 from levada.schedule.relaxation_pieces import Rows
 from levada.schedule.relaxation_samples import Run, run_solves, run_steps
 
-__all__ = ["Step", "verify"]
+__all__ = ["ROUNDS", "Step", "verify", "verify_in_rounds"]
+
+ROUNDS = 4
+"""Rounds of checking the bound's models against simulated steps, and of widening what fails."""
 
 _MOST_CHECKS = 4000
 _TOLERANCE = 1e-6
@@ -46,6 +49,19 @@ def verify(plant: Plant, models: list[Models], zones: list[Zone], forecast: Fore
     for k in sorted({s[0] for s in chosen}):
         failed += _verify_step(plant, models, zones, forecast, k, [s for s in chosen if s[0] == k], run)
     return len(chosen), failed
+
+
+def verify_in_rounds(
+    plant: Plant, models: list[Models], zones: list[Zone], forecast: Forecast, must: list[Step], others: list[Step], rounds: int
+) -> tuple[int, int, bool]:
+    """`verify` until nothing fails, so many times at most. Returns how many were checked and how many failed in the last round, and whether any was widened."""
+    checked, failed, is_widened = 0, 0, False
+    for _ in range(rounds):
+        checked, failed = verify(plant, models, zones, forecast, must, others)
+        is_widened |= failed > 0
+        if not failed:
+            break
+    return checked, failed, is_widened
 
 
 def _solves_of(plant: Plant, steps: list[Step]) -> list[Step]:
