@@ -10,7 +10,7 @@ from levada.domain.pumping import PumpingProblem, Trajectory
 from levada.domain.pumping_terms import Meter
 from levada.hydraulics.audit import audit
 from levada.schedule.assignment import Fits
-from levada.schedule.broad import rules_within_starts
+from levada.schedule.first import rules_within_starts
 from levada.schedule.plant import Plant
 
 

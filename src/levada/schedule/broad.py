@@ -10,14 +10,16 @@ import numpy as np
 from levada.domain.pumping import PumpSchedule
 from levada.domain.series import Floats
 from levada.schedule.ahead import Forecast
-from levada.schedule.assignment import Fits, to_pumps
+from levada.schedule.assignment import Fits
 from levada.schedule.bound import Relaxation, relax
 from levada.schedule.candidate import SEVERITY, Candidate, Runner, Trial
 from levada.schedule.certificate import Bound
+from levada.schedule.first import first_schedule, full_cost, usual_speeds
 from levada.schedule.improve import improve
 from levada.schedule.mend import mend
 from levada.schedule.models import fit_models
 from levada.schedule.near import levers_of
+from levada.schedule.near_search import are_states_lost, search_near
 from levada.schedule.outlook import Outlook, outlook_by_levels, outlook_by_water
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Work
@@ -25,13 +27,14 @@ from levada.schedule.progress import Teller
 from levada.schedule.reach import Zone, reach
 from levada.schedule.reach import whole as all_levels
 from levada.schedule.replan import Descent, is_large
-from levada.schedule.rules import follow_rules, set_valves
+from levada.schedule.rules import set_valves
 from levada.schedule.search import Actions, Lean, actions_of, beam
+from levada.schedule.settle import settled
 from levada.schedule.speeds import tune_speeds
 from levada.schedule.surface import Sampler, Surface, fit_surfaces
-from levada.schedule.verify import ROUNDS, verify_in_rounds
+from levada.schedule.verify import ROUNDS, steps_of, verify_in_rounds
 
-__all__ = ["Broad", "rules_within_starts", "search", "water_values"]
+__all__ = ["Broad", "search", "water_values"]
 
 _METHOD = (
     "linear relaxation over tank levels, hydraulic components and pump configurations (convex hull of linear models with margins measured in EPANET)"
@@ -69,40 +72,49 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
     """Search and bound. `known`: a schedule to begin from as well. Sets the plant's first choice of valves."""
     if plant.problem.valves:
         set_valves(plant)
+    runner = Runner(plant, fits)
+    started = [] if known is None else [known]
+    if known is None or not work.is_again:
+        started.append(first_schedule(runner, teller, programmes=known is None and work.quick_programmes > 0))
+    if are_states_lost(plant):
+        best, schedule, water = search_near(runner, started, SEVERITY * full_cost(plant), work, teller)
+        return Broad(schedule=schedule, bound=Bound(value=None, method=_METHOD, cost=best.cost if best.severity == 0 else np.inf, why=_no_bound(plant) or ""), water=water)
     sampler = Sampler(plant, rng)
     surfaces, zones = learn(plant, sampler, work, rng)
     models = fit_models(plant, surfaces, zones, sampler, work)
     relaxation = relax(plant, models, zones)
     teller("relaxation", bound=None if plant.problem.valves else relaxation.value)
-    runner = Runner(plant, fits)
     forecast = Forecast(plant, surfaces, runner.whole)
     price = SEVERITY * _full_cost(plant, surfaces)
-    started = [] if known is None else [known]
-    if known is None or not work.is_again:
-        started.append((*_by_rules(plant), runner.first_choices))
     hunt = _Hunt(plant, runner, forecast, actions_of(plant, models, relaxation), relaxation, price, work, rng, teller)
     best, schedule = hunt.best(started)
+    judged = plant.simulator.run(schedule)
     checked, failed, is_widened = 0, 0, False
     if not plant.problem.valves:
-        own = [(k, best.volume[k], best.counts[k], best.speeds[k]) for k in range(plant.n)] if best.severity == 0 else []
-        others = [step[:4] for step in plant.simulated_steps()]
+        own = [] if judged.violations else steps_of(plant, np.arange(plant.n), judged.level_m[:-1], schedule)
+        others = [(k, volume, np.where(*plant.pumps_on(k, counts, speeds), 0.0)) for k, volume, counts, speeds, _ in plant.simulated_steps()]
         checked, failed, is_widened = verify_in_rounds(plant, models, zones, forecast, own, others, 1 if teller.is_stopped else ROUNDS)
     if is_widened:
         relaxation = relax(plant, models, zones)
     value = relaxation.value
     why = "the relaxation has no solution: no schedule can hold all limits" if relaxation.infeasible else "the relaxation was not solved"
-    if plant.problem.valves:
-        value, why = None, "valves are set by the plan, and the relaxation knows them in one setting only"
-    elif not all(c.is_complete for c in plant.components):
-        value, why = None, "there are more configurations of pumps than can be modelled; a part of them was searched"
+    if reason := _no_bound(plant):
+        value, why = None, reason
     elif failed or any(m.is_refuted for m in models):
         value, why = None, "withdrawn, since steps that EPANET simulated contradict its models"
     bound = Bound(
-        value=value, method=_METHOD, cost=best.cost if best.severity == 0 else np.inf, why=why, samples=models[0].samples if models else 0,
+        value=value, method=_METHOD, cost=np.inf if judged.violations else judged.cost, why=why, samples=models[0].samples if models else 0,
         work={"bound_checks": checked, **{f"bound_{k}": v for k, v in relaxation.work.items()}},
     )  # fmt: skip
     teller("search", best.cost if best.severity == 0 else None, value)
     return Broad(schedule=schedule, bound=bound, water=relaxation.water)
+
+
+def _no_bound(plant: Plant) -> str | None:
+    """Why there can be no bound, None where there can."""
+    if plant.problem.valves:
+        return "valves are set by the plan, and the relaxation knows them in one setting only"
+    return None if all(c.is_complete for c in plant.components) else "there are more configurations of pumps than can be modelled"
 
 
 def water_values(plant: Plant, rng: np.random.Generator, work: Work) -> Floats:
@@ -172,15 +184,7 @@ class _Hunt:
                 break
             self._improve(c, work.rounds, self.left)
         self._tune()
-        # What the classes promise is looked at once more with the pumps that are to run: they are alike to a thousandth only.
-        chosen = None
-        for c in self._ranked()[: 1 + work.finalists]:
-            schedule = to_pumps(self.plant, c.counts, c.speeds, c.choices)
-            chosen = chosen or (c, schedule)
-            if c.severity > 0 or not self.plant.simulator.run(schedule).violations:
-                return c, schedule
-        assert chosen is not None
-        return chosen
+        return settled(self.runner, self._ranked()[: 1 + work.finalists], self.price, self.teller, programmes=work.quick_programmes > 0)
 
     def _ranked(self) -> list[Candidate]:
         return sorted(self.found.values(), key=lambda c: c.objective(self.price))
@@ -296,7 +300,7 @@ class _Hunt:
     def _mended(self, trial: Trial) -> Trial:
         counts, speeds, choices = trial
         counts = mend(self.plant, self.runner.fits, counts)
-        return counts, _speeds(self.plant, counts, speeds), choices
+        return counts, usual_speeds(self.plant, counts, speeds), choices
 
 
 def _in_turn(weight: Floats, hours: Floats) -> Ints:
@@ -307,22 +311,3 @@ def _in_turn(weight: Floats, hours: Floats) -> Ints:
         chosen.append(int(owed.argmax()))
         owed[chosen[-1]] -= h
     return np.array(chosen, np.int64)
-
-
-def _speeds(plant: Plant, counts: Ints, speeds: Floats) -> Floats:
-    """Speeds (n, classes) for counts that may run where none was meant to: the highest that the class has had."""
-    usual = np.where(speeds.max(axis=0) > 0, speeds.max(axis=0), plant.top_speed)
-    return np.where(counts > 0, np.where(speeds > 0, speeds, usual), 0.0)
-
-
-def _by_rules(plant: Plant) -> tuple[Ints, Floats]:
-    rules = follow_rules(plant.problem, lambda _: plant.simulator)
-    counts = np.stack([rules.on[:, list(c.pumps)].sum(axis=1) for c in plant.classes], axis=1).astype(np.int64)
-    return counts, np.stack([rules.speed[:, list(c.pumps)].max(axis=1) for c in plant.classes], axis=1)
-
-
-def rules_within_starts(plant: Plant, fits: Fits) -> PumpSchedule:
-    """What level switches would do, made to fit what binds the pumps by themselves: for a search that was stopped before it had anything."""
-    counts, speeds = _by_rules(plant)
-    counts = mend(plant, fits, counts)
-    return to_pumps(plant, counts, _speeds(plant, counts, speeds))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from levada.domain.pumping import Bools, PumpSchedule
 from levada.domain.series import Floats
 from levada.hydraulics.engine import Steps
 from levada.schedule.assignment import Fits
@@ -74,9 +75,18 @@ class Runner:
         self._rank = np.zeros((plant.n, plant.pumps), np.int64)
         self._class = np.zeros(plant.pumps, np.int64)
         for c, cls in enumerate(plant.classes):
+            self._class[list(cls.pumps)] = c
+        self._put_first(plant.problem.available)
+
+    def follow(self, schedule: PumpSchedule) -> None:
+        """From now on a count means the pumps that run in this schedule first, then others that are available."""
+        self._put_first(self.plant.problem.available + 1 * schedule.on)
+
+    def _put_first(self, preferred: Bools | Ints) -> None:
+        """Rank the pumps of each class in each step by how much they are preferred, (n, pumps)."""
+        for cls in self.plant.classes:
             own = list(cls.pumps)
-            self._class[own] = c
-            order = np.argsort(~plant.problem.available[:, own], axis=1, kind="stable")
+            order = np.argsort(-preferred[:, own].astype(np.int64), axis=1, kind="stable")
             np.put_along_axis(ranks := np.empty_like(order), order, np.broadcast_to(np.arange(len(own)), order.shape), axis=1)
             self._rank[:, own] = ranks
 

@@ -21,7 +21,7 @@ from levada.schedule.models import fit_models
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
 from levada.schedule.surface import Sampler
-from levada.schedule.verify import ROUNDS, Step, verify_in_rounds
+from levada.schedule.verify import ROUNDS, steps_of, verify_in_rounds
 from levada.schedule.whole import Whole
 
 __all__ = ["bound_within_steps"]
@@ -45,7 +45,9 @@ def bound_within_steps(plant: Plant, fits: Fits, work: Work, rng: np.random.Gene
     surfaces, zones = learn(plant, sampler, work, rng)
     models = fit_models(plant, surfaces, zones, sampler, work, within_steps=True)
     forecast = Forecast(plant, surfaces, Whole(plant, fits))
-    steps = [] if found.violations else _parts(plant, problem, schedule, found)
+    # Where each part of a step begins, and what runs in it.
+    of = np.searchsorted(plant.problem.steps.offsets_s, problem.steps.offsets_s[:-1], side="right") - 1
+    steps = [] if found.violations else steps_of(plant, of, found.level_m[:-1], schedule)
     checked, failed, _ = verify_in_rounds(plant, models, zones, forecast, steps, [], ROUNDS)
     relaxation = relax(plant, models, zones, within_steps=True)
     value = relaxation.value
@@ -54,11 +56,3 @@ def bound_within_steps(plant: Plant, fits: Fits, work: Work, rng: np.random.Gene
         value, why = None, "withdrawn, since solves of the schedules found contradict its models"
     work_done = {"bound_checks": checked, **{f"bound_{k}": v for k, v in relaxation.work.items()}}
     return Bound(value=value, method=_METHOD, cost=np.inf if found.violations else found.cost, why=why, samples=models[0].samples if models else 0, work=work_done)
-
-
-def _parts(plant: Plant, problem: PumpingProblem, schedule: PumpSchedule, found: Trajectory) -> list[Step]:
-    """Where each part of a step begins, and what runs in it."""
-    of = np.searchsorted(plant.problem.steps.offsets_s, problem.steps.offsets_s[:-1], side="right") - 1
-    counts = np.stack([schedule.on[:, list(c.pumps)].sum(axis=1) for c in plant.classes], axis=1).astype(np.int64)
-    speeds = np.stack([np.where(schedule.on, schedule.speed, 0.0)[:, list(c.pumps)].max(axis=1) for c in plant.classes], axis=1)
-    return [(int(k), plant.simulator.volumes(found.level_m[part]), counts[part], speeds[part]) for part, k in enumerate(of)]

@@ -223,7 +223,7 @@ class _Back:
                 low, high = c.bins[0][0], c.bins[-1][1]
                 near = np.clip(mean[:, i] + rng.uniform(-1, 1, len(x)) * (high - low) / self._steps.speeds, low, high)
                 mean[:, i] = np.where(counts[:, i] > 0, near, 0.0)
-        speed = pump_speeds(plant, rng, counts, mean, unequal=True)
+        speed = plant.swapped(pump_speeds(plant, rng, counts, mean, unequal=True), rng)
         true = plant.simulator.steps(np.full(len(x), k), plant.volume(x[:, None]), speed, np.repeat(plant.first_choice, len(x), axis=0))
         end = plant.state(true.volume)
         holds = (true.severity == 0) & (end <= plant.x_most[k + 1] + 1e-9).all(axis=1) & (end >= plant.x_least[k + 1] - 1e-9).all(axis=1)

@@ -25,7 +25,7 @@ from levada.schedule.relaxation_pieces import Rows, cut, within
 from levada.schedule.relaxation_samples import Run, Runs, draw_speeds, pump_speeds, run_solves, run_steps
 from levada.schedule.surface import Sampler, Surface
 
-__all__ = ["Models", "balances", "fit_models", "patch_of", "rows_of", "shadow_of"]
+__all__ = ["MOST_TANKS", "Models", "balances", "fit_models", "patch_of", "rows_of", "shadow_of"]
 
 _ENOUGH, _FEW = 6, 4
 """Modes with fewer steps than so many for each coefficient are drawn again; the latter where a tank is full."""
@@ -42,7 +42,7 @@ _MOST_CORNERS = 400_000
 _LINKS = 150
 """Networks with more links, or more hydraulic steps in a planning step, get fewer steps."""
 
-_MOST_TANKS = 4
+MOST_TANKS = 4
 """Components with more tanks are modelled without their states."""
 
 _MOST_TANKS_FOR_SUBSETS = 4
@@ -99,7 +99,7 @@ def _corner_count(s: Surface, tanks: list[int]) -> int:
 
 def _blank(plant: Plant, s: Surface) -> Models:
     tanks = list(s.component.tanks)
-    if len(tanks) > _MOST_TANKS or plant.n * len(s.counts) * _corner_count(s, tanks) > _MOST_CORNERS:
+    if len(tanks) > MOST_TANKS or plant.n * len(s.counts) * _corner_count(s, tanks) > _MOST_CORNERS:
         tanks = []
     return Models(surface=s, pieces=[], patches=[], possible=np.zeros((plant.n, len(s.counts)), bool), tanks=tanks)
 
@@ -147,6 +147,8 @@ class _Drawer:
         mean = draw_speeds(rng, counts, low, high)
         self.measured += total if unequal else 0
         speed = pump_speeds(plant, rng, counts, mean, unequal=unequal)
+        if unequal:
+            speed = plant.swapped(speed, rng)
         runs = self.run(plant, step, (y - plant.floor_m) / plant.rise_m, speed)
         rows = [rows_of(plant, model, m, runs, chosen[m], mean, self._of, self._meters) for m, model in enumerate(self.models)]
         return [[r.rows(step == k) for r in rows] for k in range(plant.n)]

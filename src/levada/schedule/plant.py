@@ -15,6 +15,7 @@ from levada.domain.pumping import PumpingProblem
 from levada.domain.series import Floats
 from levada.hydraulics.engine import Engine, Solve, StepResult
 from levada.hydraulics.simulate import Simulator
+from levada.schedule.alike import merged
 from levada.schedule.problem import Component, PumpClass, availability, components_of, forced, pump_classes
 
 __all__ = ["Ints", "Plant"]
@@ -34,11 +35,11 @@ class Plant:
     def __init__(self, problem: PumpingProblem, engine: Callable[[PumpingProblem], Engine] = Simulator) -> None:
         self.problem = problem
         self.simulator = engine(problem)
-        self.classes: tuple[PumpClass, ...] = pump_classes(problem)
+        self.classes: tuple[PumpClass, ...] = merged(problem, self.simulator, pump_classes(problem))
         self.components: tuple[Component, ...] = components_of(problem, self.classes, self.simulator.floor_nodes)
         if not all(c.is_complete for c in self.components):
             # Fewer ranges of speed make fewer configurations.
-            self.classes = pump_classes(problem, speed_bins=1)
+            self.classes = merged(problem, self.simulator, pump_classes(problem, speed_bins=1))
             self.components = components_of(problem, self.classes, self.simulator.floor_nodes)
         self.available: Ints = availability(problem, self.classes)
         self.forced: Ints = forced(problem, self.classes)
@@ -112,6 +113,19 @@ class Plant:
             for j in (ready + rest)[: int(counts[k])]:
                 on[j], speed[j] = True, speeds[k]
         return on, speed
+
+    def by_class(self, speed: Floats) -> tuple[Ints, Floats]:
+        """What speeds of pumps (N, pumps) come to by class: counts and mean speeds of those that run (N, classes)."""
+        counts = np.stack([(speed[:, list(c.pumps)] > 0).sum(axis=1) for c in self.classes], axis=1).astype(np.int64)
+        total = np.stack([speed[:, list(c.pumps)].sum(axis=1) for c in self.classes], axis=1)
+        return counts, total / np.maximum(counts, 1)
+
+    def swapped(self, speed: Floats, rng: np.random.Generator) -> Floats:
+        """Speeds of pumps (N, pumps), in classes of pumps that are nearly alike put to any of them: what is measured so holds whichever of them runs."""
+        speed = speed.copy()
+        for own in (list(c.pumps) for c in self.classes if c.is_nearly):
+            speed[:, own] = rng.permuted(speed[:, own], axis=1)
+        return speed
 
     def step(self, step: int, volume: Floats, counts: Ints, speeds: Floats) -> StepResult:
         """A step in EPANET from volumes (m3), remembered."""

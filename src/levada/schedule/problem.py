@@ -80,10 +80,12 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PumpClass:
-    """Pumps that can be swapped: same ends, curves, speeds and prices. `bins` are (low, high) ranges of mean speed; one for fixed speed."""
+    """Pumps that can be swapped: same ends, curves, speeds and prices; `is_nearly` where ends differ and they do nearly the same (alike.py). `bins` are (low, high)
+    ranges of mean speed; one for fixed speed."""
 
     pumps: tuple[int, ...]
     bins: tuple[tuple[float, float], ...]
+    is_nearly: bool = False
 
     @property
     def is_variable(self) -> bool:

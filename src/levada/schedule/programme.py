@@ -8,6 +8,7 @@ goes where it was measured to go, as long as the tank is full; a switch sees to 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import highspy
 import numpy as np
@@ -20,7 +21,9 @@ from levada.schedule.linear import Builder, solver
 from levada.schedule.near import Lever, Near, caps_of
 from levada.schedule.plant import Ints
 
-__all__ = ["Scope", "best_near"]
+__all__ = ["Effort", "Scope", "best_near", "water_near"]
+
+Effort = Literal["first", "swift", "quick", "thorough"]
 
 _NEARLY_FULL = 0.85
 """Only where the base's tank is at least so full is water that it does not take sent elsewhere: elsewhere it is lost."""
@@ -32,6 +35,9 @@ _GAP = 0.003
 _COLUMN_NODES, _NODES = 60_000, (10, 200)
 """Nodes of branch and bound of a thorough programme: so many over the number of columns, within these. A quick one has its root alone, and no heuristic that
 solves a programme within it: a quarter of the time for what is nearly always the same schedule."""
+
+_FIRST = 2
+"""Better schedules found after which a programme for a first one ends."""
 
 _WATCHED_M = 3.0
 """Pressures that may come nearer to their least than this are in the programme."""
@@ -46,13 +52,13 @@ _PER_METRE = 0.1
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """What may change: the choices of some levers, at most so many in all; whether full tanks send water elsewhere; room kept to the limits of
-    levels, as a share of a tank; whether it is searched thoroughly."""
+    levels, as a share of a tank; how hard it is searched: `quick` at its root alone, `swift` without programmes within it, `first` until something better is found."""
 
     levers: tuple[int, ...]
     changes: float = np.inf
     diverts: bool = True
     room: float = 0.0
-    is_thorough: bool = True
+    effort: Effort = "thorough"
 
 
 def best_near(runner: Runner, near: Near, levers: list[Lever], scope: Scope, price: float) -> Trial | None:
@@ -60,6 +66,11 @@ def best_near(runner: Runner, near: Near, levers: list[Lever], scope: Scope, pri
     programme = _Programme(runner, near, levers, scope, price)
     value = programme.solve()
     return None if value is None else programme.trial(value)
+
+
+def water_near(runner: Runner, near: Near, levers: list[Lever], price: float) -> Floats:
+    """What a full tank's content is worth by instant and tank near a base, (n + 1, tanks): duals of the programme in which choices may be mixed; zeros where it has no solution."""
+    return _Programme(runner, near, levers, Scope(levers=tuple(range(len(levers))), diverts=False), price).water()
 
 
 class _Programme:
@@ -255,9 +266,13 @@ class _Programme:
         kinds[self.integer] = True
         lp.integrality_ = [highspy.HighsVarType.kInteger if is_integer else highspy.HighsVarType.kContinuous for is_integer in kinds]
         h = solver()
-        thorough = self.scope.is_thorough
+        effort = self.scope.effort
+        thorough = effort == "thorough"
         nodes = int(np.clip(_COLUMN_NODES // self.b.columns, *_NODES)) if thorough else 1
-        for option, setting in (("mip_rel_gap", _GAP), ("mip_max_nodes", nodes), ("mip_allow_restart", False), ("mip_heuristic_run_rens", thorough)):
+        for option, setting in (
+            ("mip_rel_gap", _GAP), ("mip_max_nodes", nodes), ("mip_allow_restart", False), ("mip_heuristic_run_rens", thorough),
+            ("mip_heuristic_run_rins", effort in ("quick", "thorough")), ("mip_max_improving_sols", _FIRST if effort == "first" else 10**9),
+        ):  # fmt: skip
             h.setOptionValue(option, setting)
         h.passModel(lp)
         columns = np.array(sorted(self.start), np.int32)
@@ -265,6 +280,17 @@ class _Programme:
         h.run()
         value = np.array(h.getSolution().col_value)
         return value if len(value) and np.isfinite(h.getInfo().objective_function_value) else None
+
+    def water(self) -> Floats:
+        h = solver()
+        h.passModel(self.b.model())
+        h.run()
+        worth = np.zeros((self.n + 1, self.tanks))
+        if h.getModelStatus() == highspy.HighsModelStatus.kOptimal:
+            dual = np.array(h.getSolution().row_dual)
+            worth[1:] = [-dual[rows] for rows in self.balance]
+            worth[0] = worth[1]
+        return worth
 
     def trial(self, value: Floats) -> Trial:
         """The schedule that a solution means."""

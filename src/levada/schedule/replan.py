@@ -13,7 +13,7 @@ import numpy as np
 from levada.schedule.candidate import Candidate, Runner, Trial
 from levada.schedule.mend import mend
 from levada.schedule.near import Lever, Near, near
-from levada.schedule.programme import Scope, best_near
+from levada.schedule.programme import Effort, Scope, best_near
 from levada.schedule.progress import Teller
 
 __all__ = ["Descent", "is_large"]
@@ -46,13 +46,13 @@ def is_large(runner: Runner, levers: list[Lever]) -> bool:
 class Descent:
     """A way down from one schedule, programme by programme, that can be gone on with. `best` is the best schedule on it so far."""
 
-    def __init__(self, runner: Runner, start: Candidate, levers: list[Lever], price: float, teller: Teller) -> None:
-        """`price`: cost of a unit of severity."""
+    def __init__(self, runner: Runner, start: Candidate, levers: list[Lever], price: float, teller: Teller, *, is_first: bool = False) -> None:
+        """`price`: cost of a unit of severity. `is_first`: any schedule that keeps the limits will do."""
         self._runner, self._levers, self._price, self._teller = runner, levers, price, teller
         self._scopes = _scopes(len(levers), not is_large(runner, levers))
         self._radius = np.full(len(self._scopes), _RADIUS)
         self._way = 0
-        self._is_thorough = False
+        self._effort: Effort = "first" if is_first else "swift" if is_large(runner, levers) else "quick"
         self._failed: set[bytes] = set()
         self._near: Near | None = None
         self.best = start
@@ -65,8 +65,8 @@ class Descent:
     def go(self, programmes: int, *, thoroughly: bool = False) -> Candidate:
         """The best found in at most so many programmes more, repairs besides. Once they are thorough, what quick ones came to an end with is tried again."""
         runner, levers, price, radius = self._runner, self._levers, self._price, self._radius
-        if thoroughly and not self._is_thorough:
-            self._is_thorough, self._way = True, 0
+        if thoroughly and self._effort != "thorough":
+            self._effort, self._way = "thorough", 0
             radius[:] = _RADIUS
             self._failed.clear()
         for _ in range(programmes):
@@ -75,7 +75,7 @@ class Descent:
             self._near = self._near or near(runner, self.best, levers)
             while radius[self._way] < _LEAST_RADIUS:
                 self._way = (self._way + 1) % len(radius)
-            scope = replace(self._scopes[self._way], changes=float(radius[self._way]), is_thorough=self._is_thorough)
+            scope = replace(self._scopes[self._way], changes=float(radius[self._way]), effort=self._effort)
             found = self._repaired(_promised(runner, self._near, levers, scope, price))
             gain = 0.0 if found is None else self.best.objective(price) - found.objective(price)
             if found is not None and gain > 1e-6 * (1.0 + abs(self.best.cost)):
@@ -97,7 +97,7 @@ class Descent:
                 break
             if self.best.severity == 0 and found.cost >= self.best.cost:
                 break
-            repair = replace(self._scopes[0], changes=changes, room=room, is_thorough=self._is_thorough)
+            repair = replace(self._scopes[0], changes=changes, room=room, effort=self._effort)
             repaired = _promised(self._runner, near(self._runner, found, self._levers), self._levers, repair, self._price)
             found = repaired if repaired is not None and repaired.objective(self._price) < found.objective(self._price) else found
         if promised is not None and found is not None and found.objective(self._price) >= self.best.objective(self._price):

@@ -14,10 +14,13 @@ from levada.hydraulics.simulate import Simulator
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import check
 
-__all__ = ["follow_rules", "set_valves", "watched_tanks"]
+__all__ = ["follow_rules", "rules_of", "set_valves", "watched_tanks"]
 
 _MARKS = ((0.35, 0.85), (0.5, 0.9), (0.65, 0.95), (0.2, 0.7), (0.8, 0.98))
 """Pairs of marks, as shares of the range between a tank's limits: on below the first, off above the second."""
+
+_LAST, _ABOVE_END, _APART = 0.25, 0.05, 0.2
+"""In the last share of the horizon marks may be raised so that a tank is filled to above what is asked at the end, and stay so far apart."""
 
 
 def follow_rules(problem: PumpingProblem, engine: Callable[[PumpingProblem], Engine] = Simulator) -> PumpSchedule:
@@ -26,12 +29,17 @@ def follow_rules(problem: PumpingProblem, engine: Callable[[PumpingProblem], Eng
     Each pump watches the tank that it fills most (found by one solve with it and one without). It goes on when that tank is below the low mark
     and off above the high mark; identical pumps have marks a little apart, so that they follow one another. Variable-speed pumps run
     at full speed. A pump that is not available stays off, one that must run runs, one out of starts runs on, and one that has not yet run or stood for
-    its least time does so; valves stay at their first choice. Of a few pairs of marks the one with the fewest and
+    its least time does so; valves stay at their first choice. Of a few pairs of marks, raised toward the end so that tanks are filled as is asked there or not, the one with the fewest and
     smallest violations is taken, then the cheapest. The result may violate limits: that is what rules do.
     Raises ProblemError as `solve` does.
     """
     check(problem)
-    return _best_by_rules(Plant(problem, engine))[0]
+    return rules_of(Plant(problem, engine))
+
+
+def rules_of(plant: Plant) -> PumpSchedule:
+    """What `follow_rules` gives for a plant, with its first choice of valves."""
+    return _best_by_rules(plant)[0]
 
 
 def set_valves(plant: Plant) -> None:
@@ -53,7 +61,7 @@ def set_valves(plant: Plant) -> None:
 
 def _best_by_rules(plant: Plant) -> tuple[PumpSchedule, float, float]:
     watched = watched_tanks(plant)
-    runs = [_run(plant, watched, low, high) for low, high in _MARKS]
+    runs = [_run(plant, watched, low, high, fills=fills) for low, high in _MARKS for fills in (False, True)]
     return min(runs, key=lambda run: run[1:])
 
 
@@ -72,7 +80,7 @@ def watched_tanks(plant: Plant) -> Ints:
     return found
 
 
-def _run(plant: Plant, watched: Ints, low: float, high: float) -> tuple[PumpSchedule, float, float]:
+def _run(plant: Plant, watched: Ints, low: float, high: float, *, fills: bool) -> tuple[PumpSchedule, float, float]:
     """The schedule, its severity and the cost of its steps."""
     problem, n = plant.problem, plant.n
     on = np.zeros((n, plant.pumps), bool)
@@ -85,6 +93,7 @@ def _run(plant: Plant, watched: Ints, low: float, high: float) -> tuple[PumpSche
     volume: Floats = plant.simulator.volumes(problem.initial_level_m)
     fastest = problem.max_speed
     severity = cost = 0.0
+    at, asked = problem.steps.offsets_s / problem.steps.offsets_s[-1], plant.x_end + _ABOVE_END
     for k in range(n):
         if k and day[k] != day[k - 1]:
             starts[:] = 0
@@ -92,11 +101,15 @@ def _run(plant: Plant, watched: Ints, low: float, high: float) -> tuple[PumpSche
         together = 0
         for j in range(plant.pumps):
             level = float(x[watched[j]]) if watched[j] >= 0 else 0.0
+            on_below, off_above = low, high
+            if fills and watched[j] >= 0 and at[k] >= 1 - _LAST:
+                on_below = min(max(low, float(asked[watched[j]])), 1.0)
+                off_above = max(high, on_below + _APART)
             apart = 0.08 * place[j]
             must = problem.forced_on is not None and bool(problem.forced_on[k, j])
-            if state[j] and level > high - apart / 2 and starts[j] < problem.max_starts[j] and held[j] >= least_on[j]:
+            if state[j] and level > off_above - apart / 2 and starts[j] < problem.max_starts[j] and held[j] >= least_on[j]:
                 state[j] = False
-            elif not state[j] and level < low - apart and problem.available[k, j]:
+            elif not state[j] and level < on_below - apart and problem.available[k, j]:
                 crowded = problem.max_simultaneous_starts is not None and together >= problem.max_simultaneous_starts
                 state[j] = starts[j] < problem.max_starts[j] and held[j] >= least_off[j] and not crowded
             state[j] = (state[j] or must) and bool(problem.available[k, j])

@@ -16,13 +16,15 @@ from levada.hydraulics.engine import Engine
 from levada.hydraulics.simulate import Simulator
 from levada.schedule import broad
 from levada.schedule.assignment import Fits, to_pumps
-from levada.schedule.candidate import Trial
+from levada.schedule.candidate import SEVERITY, Runner, Trial
 from levada.schedule.causes import with_causes
 from levada.schedule.certificate import Bound, certify
 from levada.schedule.exact import applies, search_exactly
+from levada.schedule.first import full_cost, rules_within_starts
 from levada.schedule.instants import free_instants
 from levada.schedule.instants_bound import bound_within_steps
 from levada.schedule.level_search import search_by_level
+from levada.schedule.near_search import are_states_lost, water_near_schedule
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work, check
 from levada.schedule.progress import Progress, Teller
@@ -224,17 +226,22 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
         # Values are held against what has been simulated since.
         level_bound = None if by_level is None else by_level.bound()
     bounds += [] if level_bound is None else [level_bound]
-    return _Found(schedule=best if best is not None else broad.rules_within_starts(plant, fits), others=others, bounds=bounds, water=water)
+    return _Found(schedule=best if best is not None else rules_within_starts(plant, fits), others=others, bounds=bounds, water=water)
 
 
 def explain_schedule(problem: PumpingProblem, schedule: PumpSchedule, engine: Callable[[PumpingProblem], Engine] = Simulator) -> tuple[SwitchReason, ...]:
-    """A reason for each switch of any schedule, with its figures. What water is worth in the tanks is taken from the relaxation of the bound.
+    """A reason for each switch of any schedule, with its figures. What water is worth in the tanks is taken from the relaxation of the bound, or where there is none from a programme near the schedule.
 
     Raises ProblemError and NetworkError as `solve` does.
     """
     check(problem)
     plant = Plant(problem, engine)
-    return explain(plant, schedule, plant.simulator.run(schedule), broad.water_values(plant, _rng(problem, Work()), Work()))
+    if are_states_lost(plant):
+        runner = Runner(plant, Fits(plant))
+        water = water_near_schedule(runner, runner.simulate(_classes(plant, schedule)), SEVERITY * full_cost(plant))
+    else:
+        water = broad.water_values(plant, _rng(problem, Work()), Work())
+    return explain(plant, schedule, plant.simulator.run(schedule), water)
 
 
 def _is_proved(bounds: Sequence[Bound], gap: float) -> bool:

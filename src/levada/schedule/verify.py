@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from levada.domain.billing import metered
-from levada.domain.pumping import Bools
+from levada.domain.pumping import Bools, PumpSchedule
 from levada.domain.series import Floats
 from levada.schedule.ahead import Forecast
 from levada.schedule.models import Models, balances, patch_of, rows_of, shadow_of
@@ -20,7 +20,7 @@ from levada.schedule.relaxation_patches import Patch, excess
 from levada.schedule.relaxation_pieces import Rows
 from levada.schedule.relaxation_samples import Run, run_solves, run_steps
 
-__all__ = ["ROUNDS", "Step", "verify", "verify_in_rounds"]
+__all__ = ["ROUNDS", "Step", "steps_of", "verify", "verify_in_rounds"]
 
 ROUNDS = 4
 """Rounds of checking the bound's models against simulated steps, and of widening what fails."""
@@ -32,8 +32,8 @@ _TOLERANCE = 1e-6
 _WIDEN = 1.5
 _NEAR_M = 1e-6
 
-Step = tuple[int, Floats, Ints, Floats]
-"""Planning step, volumes (tanks,) at its start, counts and speeds (classes,)."""
+Step = tuple[int, Floats, Floats]
+"""Planning step, volumes (tanks,) at its start, speeds (pumps,), 0 for off."""
 
 
 def verify(plant: Plant, models: list[Models], zones: list[Zone], forecast: Forecast, must: list[Step], others: list[Step]) -> tuple[int, int]:
@@ -69,20 +69,19 @@ def _solves_of(plant: Plant, steps: list[Step]) -> list[Step]:
     if not steps:
         return []
     solved: list[tuple[Ints, Floats]] = []
-    speed = np.array([_pump_speeds(plant, step) for step in steps])
-    run_steps(plant, np.array([k for k, *_ in steps]), plant.state(np.array([v for _, v, *_ in steps])), speed, solved)
-    return [(steps[r][0], v, *steps[r][2:]) for rows, volume in solved for r, v in zip(rows.tolist(), volume, strict=True)]
+    run_steps(plant, np.array([k for k, *_ in steps]), plant.state(np.array([v for _, v, _ in steps])), np.array([speed for *_, speed in steps]), solved)
+    return [(steps[r][0], v, steps[r][2]) for rows, volume in solved for r, v in zip(rows.tolist(), volume, strict=True)]
 
 
-def _pump_speeds(plant: Plant, step: Step) -> Floats:
-    on, speed = plant.pumps_on(step[0], *step[2:])
-    return np.where(on, speed, 0.0)
+def steps_of(plant: Plant, steps: Ints, level_m: Floats, schedule: PumpSchedule) -> list[Step]:
+    """Planning steps (N,), or parts of them, from levels (N, tanks) with what each row of a schedule runs."""
+    return [(k, plant.simulator.volumes(level), np.where(on, speed, 0.0)) for k, level, on, speed in zip(steps.tolist(), level_m, schedule.on, schedule.speed, strict=True)]
 
 
 def _verify_step(plant: Plant, models: list[Models], zones: list[Zone], forecast: Forecast, k: int, steps: list[Step], run: Run) -> int:
     x = plant.state(np.array([s[1] for s in steps]))
-    counts, speeds = np.array([s[2] for s in steps]), np.array([s[3] for s in steps])
-    speed = np.array([_pump_speeds(plant, s) for s in steps])
+    speed = np.array([s[2] for s in steps])
+    counts, speeds = plant.by_class(speed)
     runs = run(plant, np.full(len(x), k), x, speed)
     # What was given up is no step of the models' either.
     whole = np.flatnonzero(runs.holds.any(axis=1))
