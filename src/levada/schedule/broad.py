@@ -18,7 +18,7 @@ from levada.schedule.first import first_schedule, full_cost, usual_speeds
 from levada.schedule.improve import improve
 from levada.schedule.mend import mend
 from levada.schedule.models import fit_models
-from levada.schedule.near import levers_of
+from levada.schedule.near import is_large, levers_of
 from levada.schedule.near_search import are_states_lost, search_near
 from levada.schedule.outlook import Outlook, outlook_by_levels, outlook_by_water
 from levada.schedule.plant import Ints, Plant
@@ -26,7 +26,7 @@ from levada.schedule.problem import Work
 from levada.schedule.progress import Teller
 from levada.schedule.reach import Zone, reach
 from levada.schedule.reach import whole as all_levels
-from levada.schedule.replan import Descent, is_large
+from levada.schedule.replan import Descent
 from levada.schedule.rules import set_valves
 from levada.schedule.search import Actions, Lean, actions_of, beam
 from levada.schedule.settle import settled
@@ -250,7 +250,7 @@ class _Hunt:
         if not self.work.quick_programmes or self.teller.is_stopped:
             return
         levers = levers_of(self.plant)
-        if is_large(self.runner, levers):
+        if is_large(self.plant, levers):
             starts = sorted(starts, key=lambda c: c.objective(self.price))[:1]
         ways = [Descent(self.runner, start, levers, self.price, self.teller) for start in starts]
         for share in _RACE:

@@ -20,7 +20,7 @@ from levada.hydraulics.engine import severity_weights
 from levada.schedule.candidate import Candidate, Runner
 from levada.schedule.plant import Ints, Plant
 
-__all__ = ["Lever", "Near", "Options", "caps_of", "levers_of", "near"]
+__all__ = ["Lever", "Near", "Options", "caps_of", "is_large", "levers_of", "near"]
 
 _Array = TypeVar("_Array", Floats, Ints)
 
@@ -29,6 +29,9 @@ _ADDS_UP = 0.1
 
 _MOST_JOINT = 32
 """... as long as they have no more options together."""
+
+_LARGE = 1500
+"""Options of all levers times steps from which programmes are slow: those in which full tanks send water elsewhere, and those far from a good schedule, take minutes."""
 
 _INSIDE = 0.1
 """Probes keep off the limits by this share of a tank's range, so that no tank is cut off within the step."""
@@ -92,9 +95,20 @@ class Near:
 
 
 def levers_of(plant: Plant) -> list[Lever]:
-    """The levers of a plant: classes that act on each other are found by solves at half-full tanks, least and greatest demand."""
+    """The levers of a plant: classes that act on each other are found by solves at half-full tanks, least and greatest demand. Where there would be
+    very many options each class is a lever by itself: that effects are added up then costs less than programmes which take minutes."""
+    joint = _levers(plant, _grouped(plant))
+    return _levers(plant, [[c] for c in range(len(plant.classes))]) if is_large(plant, joint) else joint
+
+
+def is_large(plant: Plant, levers: list[Lever]) -> bool:
+    """Whether programmes over these levers are slow."""
+    return plant.n * sum(len(lever.counts) for lever in levers) > _LARGE
+
+
+def _levers(plant: Plant, groups: list[list[int]]) -> list[Lever]:
     found = []
-    for group in _grouped(plant):
+    for group in groups:
         states = []
         for c in group:
             cls = plant.classes[c]

@@ -12,11 +12,11 @@ import numpy as np
 
 from levada.schedule.candidate import Candidate, Runner, Trial
 from levada.schedule.mend import mend
-from levada.schedule.near import Lever, Near, near
+from levada.schedule.near import Lever, Near, is_large, near
 from levada.schedule.programme import Effort, Scope, best_near
 from levada.schedule.progress import Teller
 
-__all__ = ["Descent", "is_large"]
+__all__ = ["Descent"]
 
 _ROOM = 0.0005
 _REPAIRS = ((16.0, 0.001), (8.0, 0.003))
@@ -34,14 +34,6 @@ _RADIUS, _LEAST_RADIUS = 16.0, 4.0
 _LEAST_GAIN = 1e-4
 """Share of the cost that is gained where a success is worth another programme of its kind; one that gains less is taken, and its kind has come to an end."""
 
-_LARGE = 3000
-"""Options of all levers times steps from which programmes are slow: those in which full tanks send water elsewhere, and those far from a good schedule, take minutes."""
-
-
-def is_large(runner: Runner, levers: list[Lever]) -> bool:
-    """Whether programmes over these levers are slow."""
-    return runner.plant.n * sum(len(lever.counts) for lever in levers) > _LARGE
-
 
 class Descent:
     """A way down from one schedule, programme by programme, that can be gone on with. `best` is the best schedule on it so far."""
@@ -49,10 +41,10 @@ class Descent:
     def __init__(self, runner: Runner, start: Candidate, levers: list[Lever], price: float, teller: Teller, *, is_first: bool = False) -> None:
         """`price`: cost of a unit of severity. `is_first`: any schedule that keeps the limits will do."""
         self._runner, self._levers, self._price, self._teller = runner, levers, price, teller
-        self._scopes = _scopes(len(levers), not is_large(runner, levers))
+        self._scopes = _scopes(len(levers), not is_large(runner.plant, levers))
         self._radius = np.full(len(self._scopes), _RADIUS)
         self._way = 0
-        self._effort: Effort = "first" if is_first else "swift" if is_large(runner, levers) else "quick"
+        self._effort: Effort = "first" if is_first else "swift" if is_large(runner.plant, levers) else "quick"
         self._failed: set[bytes] = set()
         self._near: Near | None = None
         self.best = start
