@@ -19,8 +19,8 @@ __all__ = ["follow_rules", "rules_of", "set_valves", "watched_tanks"]
 _MARKS = ((0.35, 0.85), (0.5, 0.9), (0.65, 0.95), (0.2, 0.7), (0.8, 0.98))
 """Pairs of marks, as shares of the range between a tank's limits: on below the first, off above the second."""
 
-_LAST, _ABOVE_END, _APART = 0.25, 0.05, 0.2
-"""In the last share of the horizon marks may be raised so that a tank is filled to above what is asked at the end, and stay so far apart."""
+_LAST, _ABOVE_END, _APART, _FULL = 0.25, 0.05, 0.2, 0.95
+"""In the last share of the horizon marks may be raised so that a tank is filled to above what is asked at the end, and stay so far apart where it does not get too full."""
 
 
 def follow_rules(problem: PumpingProblem, engine: Callable[[PumpingProblem], Engine] = Simulator) -> PumpSchedule:
@@ -104,7 +104,7 @@ def _run(plant: Plant, watched: Ints, low: float, high: float, *, fills: bool) -
             on_below, off_above = low, high
             if fills and watched[j] >= 0 and at[k] >= 1 - _LAST:
                 on_below = min(max(low, float(asked[watched[j]])), 1.0)
-                off_above = max(high, on_below + _APART)
+                off_above = max(high, min(on_below + _APART, np.inf if problem.may_stand_full[watched[j]] else _FULL))
             apart = 0.08 * place[j]
             must = problem.forced_on is not None and bool(problem.forced_on[k, j])
             if state[j] and level > off_above - apart / 2 and starts[j] < problem.max_starts[j] and held[j] >= least_on[j]:
