@@ -11,7 +11,7 @@ import pytest
 from epanet import toolkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.hydraulics.networks import START, example_inp, problem_for, schedule_of, shared_network, small_network
+from tests.hydraulics.networks import START, example_inp, problem_for, schedule_of, shared_network, small_inp, small_network
 
 from benchmarks import anytown_modified
 from levada.domain.network import Network
@@ -246,6 +246,16 @@ def test_a_tank_that_may_stand_full_does_so_and_its_inlet_shuts() -> None:
     assert result.accepted, [v.text for v in result.trajectory.violations]
     assert result.trajectory.level_m[-2:, 0] == pytest.approx([5, 5], abs=1e-9)
     assert result.trajectory.flow_m3_per_s[-1, 0] == pytest.approx(0.008, rel=1e-5)
+
+
+def test_a_tank_may_begin_full_whatever_its_levels_round_to() -> None:
+    """EPANET refuses an initial level above the maximum, be it by the last digit only."""
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        lift_m, highest_m = round(rng.uniform(30.0, 45.0), 2), round(rng.uniform(2.0, 5.0), 3)
+        network = read_network(small_inp().replace(" T 40 ", f" T {lift_m} ").encode(), "full.inp")
+        problem = problem_for(network, initial_level_m=np.array([highest_m]), max_level_m=np.array([highest_m]), may_stand_full=np.array([True]))
+        assert audit(problem, schedule_of("0011")).trajectory.level_m[0] == pytest.approx([highest_m], abs=1e-9)
 
 
 @pytest.mark.parametrize("end_level", [2.0, 3.0])

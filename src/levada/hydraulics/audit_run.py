@@ -119,10 +119,10 @@ class Run:
             toolkit.setcurve(ph, toolkit.getcurveindex(ph, curve_name), xs.cast(), ys.cast(), len(curve))
         full_m = max(highest, initial) if full else max(tank.max_level_m, highest, initial) + 0.9 * _ROOM * unit
         ceiling = full_m / unit + _ROOM
-        toolkit.settankdata(
-            ph, node, tank.elevation_m / unit - _ROOM, initial / unit + _ROOM, 0.1 * _ROOM, ceiling, tank.diameter_m / unit, 0.0, curve_name
-        )  # fmt: skip
+        toolkit.settankdata(ph, node, tank.elevation_m / unit - _ROOM, 0.5 * _ROOM, 0.1 * _ROOM, ceiling, tank.diameter_m / unit, 0.0, curve_name)
         toolkit.setnodevalue(ph, node, toolkit.MAXLEVEL, ceiling)  # once more: this way it rounds as TANKLEVEL does, see _fill_up
+        # Only now, and by the same rounding: else a tank that begins full may begin above its maximum by the last digit, which EPANET refuses.
+        toolkit.setnodevalue(ph, node, toolkit.TANKLEVEL, initial / unit + _ROOM)
         toolkit.setnodevalue(ph, node, toolkit.CANOVERFLOW, 0)
         return AuditedTank(
             name=tank.name, node=node, zero_level_m=tank.elevation_m, ceiling=ceiling, full_m=full_m, lowest_m=float(problem.min_level_m[i]),
