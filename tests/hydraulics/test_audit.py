@@ -11,7 +11,15 @@ import pytest
 from epanet import toolkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.hydraulics.networks import START, example_inp, problem_for, schedule_of, shared_network, small_inp, small_network
+from tests.hydraulics.networks import (
+    START,
+    example_inp,
+    problem_for,
+    schedule_of,
+    shared_network,
+    small_inp,
+    small_network,
+)
 
 from benchmarks import anytown_modified
 from levada.domain.network import Network

@@ -48,10 +48,10 @@ class ByLevel:
     def bound(self) -> Bound:
         """The bound, as all that has been simulated until now leaves it."""
         value = self.values.bound()
-        return Bound(
-            value=value, method=VALUES, cost=np.inf if self.best is None else self.best.cost, samples=self.values.samples,
-            why="by its level no way of the one tank leads to the end, or a simulated one goes where there should be none",
-        )  # fmt: skip
+        why = "by its level no way of the one tank leads to the end, or a simulated one goes where there should be none"
+        if self.values.knows_one_of_unlike_pumps:
+            why = "values of the level are those of one of several pumps that are only nearly alike"
+        return Bound(value=value, method=VALUES, cost=np.inf if self.best is None else self.best.cost, samples=self.values.samples, why=why)
 
     def water(self, plant: Plant) -> Floats:
         """Worth of a full tank's content by instant, (n + 1, 1): the slope of the values along the best way."""

@@ -113,10 +113,17 @@ class LevelValues:
         """True steps that V was held against."""
         return 2 * _CHECKS * len(self.steps)
 
+    @property
+    def knows_one_of_unlike_pumps(self) -> bool:
+        """Whether pumps of a class are nearly alike only: where a pump more must run they differ by a litre, and V jumps there."""
+        return any(c.is_nearly for c in self.steps[0].plant.classes)
+
     def bound(self) -> float | None:
         """The bound, after what simulated schedules have shown of V as well: along any way V_0 is below the sum of its costs and of what V_k lies above its steps.
-        None where no way leads to the end, or where a simulated one goes on from a state from which V knows none."""
+        None where no way leads to the end, where a simulated one goes on from a state from which V knows none, or where V knows one of several unlike pumps."""
         plant, short = self.steps[0].plant, self.short.copy()
+        if self.knows_one_of_unlike_pumps:
+            return None
         simulated = plant.simulated_steps()
         for k in sorted({s[0] for s in simulated}):
             mine = [s for s in simulated if s[0] == k]
@@ -223,7 +230,7 @@ class _Back:
                 low, high = c.bins[0][0], c.bins[-1][1]
                 near = np.clip(mean[:, i] + rng.uniform(-1, 1, len(x)) * (high - low) / self._steps.speeds, low, high)
                 mean[:, i] = np.where(counts[:, i] > 0, near, 0.0)
-        speed = plant.swapped(pump_speeds(plant, rng, counts, mean, unequal=True), rng)
+        speed = pump_speeds(plant, rng, counts, mean, unequal=True)
         true = plant.simulator.steps(np.full(len(x), k), plant.volume(x[:, None]), speed, np.repeat(plant.first_choice, len(x), axis=0))
         end = plant.state(true.volume)
         holds = (true.severity == 0) & (end <= plant.x_most[k + 1] + 1e-9).all(axis=1) & (end >= plant.x_least[k + 1] - 1e-9).all(axis=1)

@@ -16,7 +16,16 @@ from levada.domain.series import Floats
 from levada.hydraulics.engine import Engine, Solve, StepResult
 from levada.hydraulics.simulate import Simulator
 from levada.schedule.alike import merged
-from levada.schedule.problem import Component, PumpClass, availability, components_of, forced, pump_classes
+from levada.schedule.problem import (
+    MOST_CONFIGURATIONS,
+    Component,
+    PumpClass,
+    are_few,
+    availability,
+    components_of,
+    forced,
+    pump_classes,
+)
 
 __all__ = ["Ints", "Plant"]
 
@@ -35,7 +44,10 @@ class Plant:
     def __init__(self, problem: PumpingProblem, engine: Callable[[PumpingProblem], Engine] = Simulator) -> None:
         self.problem = problem
         self.simulator = engine(problem)
-        self.classes: tuple[PumpClass, ...] = merged(problem, self.simulator, pump_classes(problem))
+        self.classes: tuple[PumpClass, ...] = pump_classes(problem)
+        # Searches that list what pumps do prove it of these very pumps, by the litre.
+        if not are_few(self.classes, len(problem.network.tanks), MOST_CONFIGURATIONS):
+            self.classes = merged(problem, self.simulator, self.classes)
         self.components: tuple[Component, ...] = components_of(problem, self.classes, self.simulator.floor_nodes)
         if not all(c.is_complete for c in self.components):
             # Fewer ranges of speed make fewer configurations.

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from levada.domain.errors import ProblemError
 from levada.domain.pumping import PumpingProblem
 
-__all__ = ["Component", "Configuration", "PumpClass", "Work", "availability", "check", "components_of", "forced", "pump_classes"]
+__all__ = ["Component", "Configuration", "PumpClass", "Work", "are_few", "availability", "check", "components_of", "forced", "pump_classes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +125,9 @@ MOST_CONFIGURATIONS = 400
 
 MOST_CODES = 50_000
 
+MOST_JOINT = 27
+"""Configurations of all pumps together, up to which the exact search is tried."""
+
 
 def pump_classes(problem: PumpingProblem, speed_bins: int = SPEED_BINS) -> tuple[PumpClass, ...]:
     """Group the pumps into classes, in the order of their first pump; speeds cut into `speed_bins` ranges."""
@@ -147,6 +150,12 @@ def pump_classes(problem: PumpingProblem, speed_bins: int = SPEED_BINS) -> tuple
             bins = ((low, high),)
         classes.append(PumpClass(pumps=tuple(members), bins=bins))
     return tuple(classes)
+
+
+def are_few(classes: tuple[PumpClass, ...], tanks: int, most: int) -> bool:
+    """Whether pumps of fixed speeds have no more than so many configurations together, and the volume of all tanks tells where these lead: so much can be listed."""
+    kinds = int(np.prod([len(c.pumps) + 1 for c in classes], dtype=np.float64))
+    return (tanks == 1 or len(classes) == 1) and tanks <= 4 and kinds <= most and not any(c.is_variable for c in classes)
 
 
 def components_of(problem: PumpingProblem, classes: tuple[PumpClass, ...], floor_nodes: tuple[str, ...]) -> tuple[Component, ...]:

@@ -139,7 +139,7 @@ def _run(
     order = np.argsort(c, kind="stable")  # pumps are set once a configuration
     y, g, c = y[order], g[order], c[order]
     volume = plant.volumes_at(y)
-    steps = plant.simulator.steps(np.full(len(c), k), volume, plant.swapped(joint.speeds_at(k, c), rng), joint.choices[c])
+    steps = plant.simulator.steps(np.full(len(c), k), volume, joint.speeds_at(k, c), joint.choices[c])
     models.samples += len(c)
     served = steps.served
     out = outputs(plant, models, k, steps.volume[served], steps.power[served], steps.source[served])
