@@ -12,10 +12,17 @@ from levada.domain.pumping import PumpingProblem, PumpSchedule
 from levada.domain.pumping_terms import Meter
 from levada.hydraulics.audit import audit
 from levada.hydraulics.inp import read_network
+from levada.schedule import plant as plant_of
 from levada.schedule import solve
 from levada.schedule.assignment import Fits
 from levada.schedule.candidate import Runner
 from levada.schedule.plant import Plant
+
+
+@pytest.fixture(autouse=True)
+def _put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small stations are put together here that otherwise would not be."""
+    monkeypatch.setattr(plant_of, "_MANY", 3)
 
 
 def station(lengths_m: tuple[float, ...] = (10.0, 10.3, 9.8), diameter_mm: float = 300.0, **changes: object) -> PumpingProblem:
@@ -42,16 +49,11 @@ def test_pumps_that_differ_in_their_piece_of_pipe_are_one_class() -> None:
     assert not upper.is_nearly
 
 
-def test_where_all_pumps_can_be_listed_each_stays_a_class_of_its_own() -> None:
-    """What the exact search proves it proves of the very pumps that it ran."""
-    problem = station()
-    one_tank = replace(Small(pumps=3).problem(), demand_m3_per_s=np.full((6, 2), 0.005))
-    text = problem.network.inp.decode()
-    alone = "\n".join(line for line in text.split("\n") if not line.startswith((" U", " V ", " Q0", " C U0", " D U1"))).replace(" C U0", "")
-    network = read_network(alone.encode(), "station.inp")
-    demand = np.zeros((6, len(network.junctions)))
-    demand[:, network.junction_index["J1"]] = 0.015
-    assert [c.pumps for c in Plant(replace(one_tank, network=network, demand_m3_per_s=demand)).classes] == [(0,), (1,), (2,)]
+def test_where_configurations_are_few_each_stays_a_class_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which of them runs is worth a litre, and sometimes a schedule hangs on it."""
+    monkeypatch.setattr(plant_of, "_MANY", 60)
+    assert [c.pumps for c in Plant(station()).classes] == [(0,), (1,), (2,), (3,)]
+    assert [c.pumps for c in Plant(station((10.0,) * 6)).classes] == [(0, 1, 2, 3, 4, 5), (6,)]
 
 
 def test_pumps_at_the_same_nodes_are_alike_and_not_only_nearly() -> None:

@@ -1,8 +1,8 @@
 """Pumps that do nearly the same though the network's ends of them differ: each has its own length of pipe in the station, as models of real stations draw it.
 
 They are told by solves, not by drawing: put in each other's place they change what tanks gain, what is drawn and what pressures are by no more than a few
-thousandths of what the pump itself does. The searches count them as one class, but the exact one, where they stay apart; models that bound costs are measured with any of
-them running, and which of them runs is settled last (assignment.py, settle.py).
+thousandths of what the pump itself does. Where there would be very many configurations otherwise (plant.py) the search counts them as one class; models that bound costs are
+measured with any of them running, and which of them runs is settled last (assignment.py, settle.py).
 """
 
 from __future__ import annotations

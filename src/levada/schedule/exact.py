@@ -21,13 +21,16 @@ from levada.schedule.certificate import Bound
 from levada.schedule.joint import Histories, JointConfigurations
 from levada.schedule.locks import Locks
 from levada.schedule.plant import Ints, Plant
-from levada.schedule.problem import MOST_JOINT, Work, are_few
+from levada.schedule.problem import Work
 from levada.schedule.progress import Teller
 from levada.schedule.reach import Zone
 from levada.schedule.volume_bound import CostToGo, Starts, least_deviation, tables_of
 from levada.schedule.volume_models import VolumeModels, fit_volume_models, outputs, predict
 
 __all__ = ["Exact", "applies", "search_exactly"]
+
+_MOST_JOINT = 27
+"""More joint configurations than these are left to the other searches."""
 
 _MOST_HISTORIES = 64
 _TOLERANCE = 2e-5
@@ -67,8 +70,11 @@ def applies(plant: Plant) -> bool:
     """Whether there are few enough configurations (fixed speeds, and no start outside the limits), and the volume stored in all tanks tells enough: with
     several tanks only where all pumps can be swapped. Of 9 random networks with two tanks or three and unlike pumps none was ever proved, and for 8 it found
     no schedule. Pumps that are nearly alike only are not swapped here: what is proved is proved of the very steps that were run."""
+    kinds = int(np.prod([len(c.pumps) + 1 for c in plant.classes], dtype=np.float64))
     inside = ((plant.x0 >= -1e-9) & (plant.x0 <= 1 + 1e-9)).all()
-    return are_few(plant.classes, plant.tanks, MOST_JOINT) and bool(inside) and not plant.problem.valves and not any(c.is_nearly for c in plant.classes)
+    hangs_together = plant.tanks == 1 or len(plant.classes) == 1
+    is_plain = not any(c.is_variable or c.is_nearly for c in plant.classes) and not plant.problem.valves
+    return hangs_together and kinds <= _MOST_JOINT and is_plain and bool(inside) and plant.tanks <= 4
 
 
 @dataclass

@@ -17,13 +17,12 @@ from levada.hydraulics.engine import Engine, Solve, StepResult
 from levada.hydraulics.simulate import Simulator
 from levada.schedule.alike import merged
 from levada.schedule.problem import (
-    MOST_CONFIGURATIONS,
     Component,
     PumpClass,
-    are_few,
     availability,
     components_of,
     forced,
+    most_configurations,
     pump_classes,
 )
 
@@ -33,6 +32,9 @@ Ints = NDArray[np.int64]
 
 
 _MOST_REMEMBERED = 200_000
+
+_MANY = 60
+"""Where a component has more configurations, pumps that are nearly alike become one class."""
 
 
 class Plant:
@@ -45,8 +47,8 @@ class Plant:
         self.problem = problem
         self.simulator = engine(problem)
         self.classes: tuple[PumpClass, ...] = pump_classes(problem)
-        # Searches that list what pumps do prove it of these very pumps, by the litre.
-        if not are_few(self.classes, len(problem.network.tanks), MOST_CONFIGURATIONS):
+        # Which of nearly alike pumps runs is worth a litre, so they stay apart where that costs nothing.
+        if most_configurations(problem, self.classes) > _MANY:
             self.classes = merged(problem, self.simulator, self.classes)
         self.components: tuple[Component, ...] = components_of(problem, self.classes, self.simulator.floor_nodes)
         if not all(c.is_complete for c in self.components):

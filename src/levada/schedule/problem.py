@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from levada.domain.errors import ProblemError
 from levada.domain.pumping import PumpingProblem
 
-__all__ = ["Component", "Configuration", "PumpClass", "Work", "are_few", "availability", "check", "components_of", "forced", "pump_classes"]
+__all__ = ["Component", "Configuration", "PumpClass", "Work", "availability", "check", "components_of", "forced", "most_configurations", "pump_classes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +126,6 @@ MOST_CONFIGURATIONS = 400
 
 MOST_CODES = 50_000
 
-MOST_JOINT = 27
-"""Configurations of all pumps together, up to which the exact search is tried."""
-
 
 def pump_classes(problem: PumpingProblem, speed_bins: int = SPEED_BINS) -> tuple[PumpClass, ...]:
     """Group the pumps into classes, in the order of their first pump; speeds cut into `speed_bins` ranges."""
@@ -152,14 +150,32 @@ def pump_classes(problem: PumpingProblem, speed_bins: int = SPEED_BINS) -> tuple
     return tuple(classes)
 
 
-def are_few(classes: tuple[PumpClass, ...], tanks: int, most: int) -> bool:
-    """Whether pumps of fixed speeds have no more than so many configurations together, and the volume of all tanks tells where these lead: so much can be listed."""
-    kinds = int(np.prod([len(c.pumps) + 1 for c in classes], dtype=np.float64))
-    return (tanks == 1 or len(classes) == 1) and tanks <= 4 and kinds <= most and not any(c.is_variable for c in classes)
-
-
 def components_of(problem: PumpingProblem, classes: tuple[PumpClass, ...], floor_nodes: tuple[str, ...]) -> tuple[Component, ...]:
     """Cut the network at tanks and reservoirs. Components without pumps are kept: they too move water between tanks."""
+    network = problem.network
+    found = []
+    for links, members, ends in _parts(problem):
+        tanks = tuple(i for i, t in enumerate(network.tanks) if t.name in ends)
+        own = tuple(k for k, c in enumerate(classes) if network.pumps[c.pumps[0]].name in links)
+        names = {network.junctions[i].name for i in members}
+        floors = tuple(i for i, node in enumerate(floor_nodes) if node in names)
+        configurations, codes, is_complete = _configurations([classes[k] for k in own])
+        found.append(Component(
+            junctions=members, tanks=tanks, classes=own, floors=floors, links=links, configurations=configurations, place=codes,
+            is_complete=is_complete,
+        ))  # fmt: skip
+    return tuple(found)
+
+
+def most_configurations(problem: PumpingProblem, classes: tuple[PumpClass, ...]) -> int:
+    """How many configurations that component has which has most."""
+    pumps = problem.network.pumps
+    totals = [prod(len(_states(c)) for c in classes if pumps[c.pumps[0]].name in links) for links, _, _ in _parts(problem)]
+    return max(totals, default=1)
+
+
+def _parts(problem: PumpingProblem) -> list[tuple[frozenset[str], tuple[int, ...], set[str]]]:
+    """The parts between tanks and reservoirs: links, junctions, and all nodes at links' ends."""
     network = problem.network
     fixed = {t.name for t in network.tanks} | {r.name for r in network.reservoirs}
     parent: dict[str, str] = {j.name: j.name for j in network.junctions}
@@ -181,26 +197,21 @@ def components_of(problem: PumpingProblem, classes: tuple[PumpClass, ...], floor
         place[name] = root(f"link {name}" if a in fixed and b in fixed else b if a in fixed else a)
     found = []
     for r in dict.fromkeys(root(node) for node in parent):
-        members = tuple(i for i, j in enumerate(network.junctions) if root(j.name) == r)
         links = frozenset(name for name, _, _ in edges if place[name] == r)
-        ends = {end for name, a, b in edges if place[name] == r for end in (a, b)}
-        tanks = tuple(i for i, t in enumerate(network.tanks) if t.name in ends)
-        own = tuple(k for k, c in enumerate(classes) if network.pumps[c.pumps[0]].name in links)
-        names = {network.junctions[i].name for i in members}
-        floors = tuple(i for i, node in enumerate(floor_nodes) if node in names)
-        if not links:
-            continue
-        configurations, codes, is_complete = _configurations([classes[k] for k in own])
-        found.append(Component(
-            junctions=members, tanks=tanks, classes=own, floors=floors, links=links, configurations=configurations, place=codes,
-            is_complete=is_complete,
-        ))  # fmt: skip
-    return tuple(found)
+        if links:
+            members = tuple(i for i, j in enumerate(network.junctions) if root(j.name) == r)
+            found.append((links, members, {end for name, a, b in edges if place[name] == r for end in (a, b)}))
+    return found
+
+
+def _states(c: PumpClass) -> list[tuple[int, int]]:
+    """What a class can do: how many run, in which range of speed."""
+    return [(0, 0)] + [(n, b) for n in range(1, len(c.pumps) + 1) for b in range(len(c.bins))]
 
 
 def _configurations(classes: list[PumpClass]) -> tuple[tuple[Configuration, ...], NDArray[np.int64], bool]:
     """All products of the classes' states, or an even sample where they are too many, each other code going to the nearest by counts."""
-    states = [[(0, 0)] + [(n, b) for n in range(1, len(c.pumps) + 1) for b in range(len(c.bins))] for c in classes]
+    states = [_states(c) for c in classes]
     total = int(np.prod([len(s) for s in states], dtype=np.float64))
     if total > MOST_CODES:
         raise ProblemError("network", f"{sum(len(c.pumps) for c in classes)} pumps act on one part between tanks: {total} ways to run them are too many; set some out of service or split the model")
