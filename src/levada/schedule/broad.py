@@ -14,9 +14,9 @@ from levada.schedule.assignment import Fits
 from levada.schedule.bound import Relaxation, relax
 from levada.schedule.candidate import SEVERITY, Candidate, Runner, Trial
 from levada.schedule.certificate import Bound
-from levada.schedule.first import first_schedule, full_cost, usual_speeds
+from levada.schedule.first import first_schedule, full_cost
 from levada.schedule.improve import improve
-from levada.schedule.mend import mend
+from levada.schedule.mend import mend, usual_speeds
 from levada.schedule.models import fit_models
 from levada.schedule.near import is_large, levers_of
 from levada.schedule.near_search import are_states_lost, search_near

@@ -10,15 +10,15 @@ import numpy as np
 from levada.domain.pumping import PumpSchedule
 from levada.domain.series import Floats
 from levada.schedule.assignment import Fits, to_pumps
-from levada.schedule.candidate import SEVERITY, Candidate, Runner, Trial
-from levada.schedule.mend import mend
+from levada.schedule.candidate import SEVERITY, Runner, Trial
+from levada.schedule.mend import mend, usual_speeds
 from levada.schedule.near import levers_of
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.progress import Teller
 from levada.schedule.replan import Descent
 from levada.schedule.rules import rules_of
 
-__all__ = ["first_schedule", "full_cost", "rules_within_starts", "usual_speeds"]
+__all__ = ["first_schedule", "full_cost", "rules_within_starts"]
 
 _PROGRAMMES = 4
 """Most programmes to put right what is amiss."""
@@ -28,7 +28,7 @@ def first_schedule(runner: Runner, teller: Teller, *, programmes: bool) -> Trial
     """Counts, speeds and valves that level switches give, made to fit what binds the pumps by themselves; with `programmes` what is amiss then is put right, as far as a few of them do."""
     plant = runner.plant
     found = runner.simulate((*_by_rules(plant, runner.fits), runner.first_choices))
-    _tell(teller, found)
+    teller("rules", found.cost if found.severity == 0 else None)
     if programmes and found.severity > 0 and not teller.is_stopped:
         way = Descent(runner, found, levers_of(plant), SEVERITY * full_cost(plant), teller, is_first=True)
         for _ in range(_PROGRAMMES):
@@ -50,16 +50,6 @@ def _by_rules(plant: Plant, fits: Fits) -> tuple[Ints, Floats]:
     speeds = np.stack([rules.speed[:, list(c.pumps)].max(axis=1) for c in plant.classes], axis=1)
     counts = mend(plant, fits, counts)
     return counts, usual_speeds(plant, counts, speeds)
-
-
-def usual_speeds(plant: Plant, counts: Ints, speeds: Floats) -> Floats:
-    """Speeds (n, classes) for counts that may run where none was meant to: the highest that the class has had."""
-    usual = np.where(speeds.max(axis=0) > 0, speeds.max(axis=0), plant.top_speed)
-    return np.where(counts > 0, np.where(speeds > 0, speeds, usual), 0.0)
-
-
-def _tell(teller: Teller, found: Candidate) -> None:
-    teller("rules", found.cost if found.severity == 0 else None)
 
 
 def full_cost(plant: Plant) -> float:

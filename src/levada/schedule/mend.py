@@ -11,7 +11,7 @@ from levada.domain.series import Floats
 from levada.schedule.assignment import Fits
 from levada.schedule.plant import Ints, Plant
 
-__all__ = ["mend"]
+__all__ = ["mend", "usual_speeds"]
 
 _WINDOWS = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 24.0)
 """Hours that runs and pauses shorter than are taken out, beyond those that must be."""
@@ -28,6 +28,12 @@ def mend(plant: Plant, fits: Fits, counts: Ints) -> Ints:
         counts = _fewer(plant, fits, counts)
     most = plant.problem.max_simultaneous_starts
     return counts if most is None or fits(counts) else _spread(plant, fits, counts, most)
+
+
+def usual_speeds(plant: Plant, counts: Ints, speeds: Floats) -> Floats:
+    """Speeds (n, classes) for counts that may run where none was meant to: the highest that the class has had."""
+    usual = np.where(speeds.max(axis=0) > 0, speeds.max(axis=0), plant.top_speed)
+    return np.where(counts > 0, np.where(speeds > 0, speeds, usual), 0.0)
 
 
 def _class(plant: Plant, fits: Fits, c: int, counts: Ints) -> Ints:

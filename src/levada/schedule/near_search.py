@@ -9,6 +9,7 @@ from __future__ import annotations
 from levada.domain.pumping import PumpSchedule
 from levada.domain.series import Floats
 from levada.schedule.candidate import Candidate, Runner, Trial
+from levada.schedule.mend import mend, usual_speeds
 from levada.schedule.models import MOST_TANKS
 from levada.schedule.near import levers_of, near
 from levada.schedule.plant import Plant
@@ -33,7 +34,8 @@ def are_states_lost(plant: Plant) -> bool:
 def search_near(runner: Runner, starts: list[Trial], price: float, work: Work, teller: Teller) -> tuple[Candidate, PumpSchedule, Floats]:
     """The best schedule by classes and by pumps, and what a full tank's content is worth by instant and tank near it, (n + 1, tanks)."""
     levers = levers_of(runner.plant)
-    begun = [runner.simulate(trial) for trial in starts]
+    fitting = [(mend(runner.plant, runner.fits, counts), speeds, choices) for counts, speeds, choices in starts]
+    begun = [runner.simulate((counts, usual_speeds(runner.plant, counts, speeds), choices)) for counts, speeds, choices in fitting]
     way = Descent(runner, min(begun, key=lambda c: c.objective(price)), levers, price, teller)
     best = way.go(work.quick_programmes)
     best = way.go(work.programmes * (1 if best.severity == 0 else _MORE), thoroughly=True) if work.programmes else best

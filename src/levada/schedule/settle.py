@@ -16,15 +16,16 @@ _TURNS = 4
 
 
 def settled(runner: Runner, ranked: list[Candidate], price: float, teller: Teller, *, programmes: bool) -> tuple[Candidate, PumpSchedule]:
-    """The first of `ranked` that holds by pumps as by classes, by classes and by pumps; where none does, with `programmes` the best is planned anew near it with just the pumps running
-    that are to run. Their costs are in the order given; the first is returned where all break limits."""
-    plant = runner.plant
-    best = [(c, to_pumps(plant, c.counts, c.speeds, c.choices)) for c in ranked[:1]]
+    """The first of the schedules, ranked from the best on, that holds by pumps as by classes: by classes and by pumps. Where none does the best is planned anew near it, with
+    just the pumps running that are to run, if `programmes` may be; where all break limits it is the best."""
+    plant, best = runner.plant, None
     for c in ranked:
-        schedule = best[0][1] if c is ranked[0] else to_pumps(plant, c.counts, c.speeds, c.choices)
+        schedule = to_pumps(plant, c.counts, c.speeds, c.choices)
+        best = best or (c, schedule)
         if c.severity > 0 or not plant.simulator.run(schedule).violations:
             return c, schedule
-    c, schedule = best[0]
+    assert best is not None
+    c, schedule = best
     for _ in range(_TURNS if programmes and any(cls.is_nearly for cls in plant.classes) else 0):
         if teller.is_stopped:
             break
