@@ -29,8 +29,8 @@ def follow_rules(problem: PumpingProblem, engine: Callable[[PumpingProblem], Eng
     Each pump watches the tank that it fills most (found by one solve with it and one without). It goes on when that tank is below the low mark
     and off above the high mark; identical pumps have marks a little apart, so that they follow one another. Variable-speed pumps run
     at full speed. A pump that is not available stays off, one that must run runs, one out of starts runs on, and one that has not yet run or stood for
-    its least time does so; valves stay at their first choice. Of a few pairs of marks, raised toward the end so that tanks are filled as is asked there or not, the one with the fewest and
-    smallest violations is taken, then the cheapest. The result may violate limits: that is what rules do.
+    its least time does so; valves stay at their first choice. Of a few pairs of marks the one with the fewest and
+    smallest violations is taken, then the cheapest; where each breaks a limit they are also raised toward the end, so that tanks are filled as is asked there. The result may violate limits: that is what rules do.
     Raises ProblemError as `solve` does.
     """
     check(problem)
@@ -61,7 +61,9 @@ def set_valves(plant: Plant) -> None:
 
 def _best_by_rules(plant: Plant) -> tuple[PumpSchedule, float, float]:
     watched = watched_tanks(plant)
-    runs = [_run(plant, watched, low, high, fills=fills) for low, high in _MARKS for fills in (False, True)]
+    runs = [_run(plant, watched, low, high, fills=False) for low, high in _MARKS]
+    if all(severity > 0 for _, severity, _ in runs):
+        runs += [_run(plant, watched, low, high, fills=True) for low, high in _MARKS]
     return min(runs, key=lambda run: run[1:])
 
 
