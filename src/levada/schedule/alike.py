@@ -70,16 +70,12 @@ def _are_alike(problem: PumpingProblem, engine: Engine, pairs: list[tuple[PumpCl
                 choice.append(setting)
     choices = np.array(choice, np.int64).reshape(len(step), len(problem.valves))
     s = engine.solves_at(np.array(step), np.array(volume), np.array(speed), choices)
-    power = s.power.sum(axis=1)[:, None]
     shape = (len(pairs), len(cases), 3, -1)
     same = np.ones((len(pairs), len(cases)), bool)
-    for what, floor in ((s.inflow, 1e-6), (power, 1.0)):
-        none, first, second = (what.reshape(shape)[:, :, i] for i in range(3))
-        effect = np.abs(first - none).max(axis=2)
-        same &= np.abs(first - second).max(axis=2) <= _NEARLY * effect + floor
-    pressure = s.pressure.reshape(shape) if s.pressure.shape[1] else np.zeros((len(pairs), len(cases), 3, 1))
-    same &= np.abs(pressure[:, :, 1] - pressure[:, :, 2]).max(axis=2) <= _PRESSURE_M
-    runs = np.stack([s.delivers.reshape(len(pairs), len(cases), 3, -1)[p, :, i, pumps[0]] for p, pair in enumerate(pairs) for i, pumps in ((1, pair[0].pumps), (2, pair[1].pumps))])
-    runs = runs.reshape(len(pairs), 2, len(cases))
-    same &= (runs[:, 0] == runs[:, 1]) & (s.warning.reshape(len(pairs), len(cases), 3) < 100).all(axis=2)
+    for what, floor in ((s.inflow, 1e-6), (s.power.sum(axis=1), 1.0)):
+        none, first, second = np.moveaxis(what.reshape(shape), 2, 0)
+        same &= np.abs(first - second).max(axis=2) <= _NEARLY * np.abs(first - none).max(axis=2) + floor
+    pressure, works = s.pressure.reshape(*shape[:3], s.pressure.shape[1]), (s.delivers | (np.array(speed) == 0)).all(axis=1).reshape(shape[:3])
+    same &= np.abs(pressure[:, :, 1] - pressure[:, :, 2]).max(axis=2, initial=0.0) <= _PRESSURE_M
+    same &= (works[:, :, 1] == works[:, :, 2]) & (s.warning.reshape(shape[:3]) < 100).all(axis=2)
     return [bool(row.all()) for row in same]

@@ -40,7 +40,7 @@ from levada.schedule.reach import Zone
 from levada.schedule.relaxation_starts import Columns, limit_starts
 from levada.schedule.relaxation_tariff import Tariff, has_terms
 
-__all__ = ["Relaxation", "relax"]
+__all__ = ["Relaxation", "relax", "why_unbounded"]
 
 _ROUNDING = 1e-8
 _TURNS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -64,6 +64,13 @@ class Relaxation:
     reduced: list[Floats]
     weight: list[Floats]
     work: dict[str, int] = field(default_factory=dict)
+
+
+def why_unbounded(plant: Plant) -> str | None:
+    """Why no relaxation bounds this plant, None where one may."""
+    if plant.problem.valves:
+        return "valves are set by the plan, and the relaxation knows them in one setting only"
+    return None if all(c.is_complete for c in plant.components) else "there are more configurations of pumps than can be modelled"
 
 
 def relax(plant: Plant, models: list[Models], zones: list[Zone], *, within_steps: bool = False) -> Relaxation:

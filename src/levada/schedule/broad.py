@@ -11,7 +11,7 @@ from levada.domain.pumping import PumpSchedule
 from levada.domain.series import Floats
 from levada.schedule.ahead import Forecast
 from levada.schedule.assignment import Fits
-from levada.schedule.bound import Relaxation, relax
+from levada.schedule.bound import Relaxation, relax, why_unbounded
 from levada.schedule.candidate import SEVERITY, Candidate, Runner, Trial
 from levada.schedule.certificate import Bound
 from levada.schedule.first import first_schedule, full_cost
@@ -78,7 +78,7 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
         started.append(first_schedule(runner, teller, programmes=known is None and work.quick_programmes > 0))
     if are_states_lost(plant):
         best, schedule, water = search_near(runner, started, SEVERITY * full_cost(plant), work, teller)
-        return Broad(schedule=schedule, bound=Bound(value=None, method=_METHOD, cost=best.cost if best.severity == 0 else np.inf, why=_no_bound(plant) or ""), water=water)
+        return Broad(schedule=schedule, bound=Bound(value=None, method=_METHOD, cost=best.cost if best.severity == 0 else np.inf, why=why_unbounded(plant) or ""), water=water)
     sampler = Sampler(plant, rng)
     surfaces, zones = learn(plant, sampler, work, rng)
     models = fit_models(plant, surfaces, zones, sampler, work)
@@ -87,7 +87,7 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
     forecast = Forecast(plant, surfaces, runner.whole)
     price = SEVERITY * _full_cost(plant, surfaces)
     hunt = _Hunt(plant, runner, forecast, actions_of(plant, models, relaxation), relaxation, price, work, rng, teller)
-    best, schedule = hunt.best(started)
+    schedule = hunt.best(started)
     judged = plant.simulator.run(schedule)
     checked, failed, is_widened = 0, 0, False
     if not plant.problem.valves:
@@ -98,7 +98,7 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
         relaxation = relax(plant, models, zones)
     value = relaxation.value
     why = "the relaxation has no solution: no schedule can hold all limits" if relaxation.infeasible else "the relaxation was not solved"
-    if reason := _no_bound(plant):
+    if reason := why_unbounded(plant):
         value, why = None, reason
     elif failed or any(m.is_refuted for m in models):
         value, why = None, "withdrawn, since steps that EPANET simulated contradict its models"
@@ -106,15 +106,8 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
         value=value, method=_METHOD, cost=np.inf if judged.violations else judged.cost, why=why, samples=models[0].samples if models else 0,
         work={"bound_checks": checked, **{f"bound_{k}": v for k, v in relaxation.work.items()}},
     )  # fmt: skip
-    teller("search", best.cost if best.severity == 0 else None, value)
+    teller("search", None if judged.violations else judged.cost, value)
     return Broad(schedule=schedule, bound=bound, water=relaxation.water)
-
-
-def _no_bound(plant: Plant) -> str | None:
-    """Why there can be no bound, None where there can."""
-    if plant.problem.valves:
-        return "valves are set by the plan, and the relaxation knows them in one setting only"
-    return None if all(c.is_complete for c in plant.components) else "there are more configurations of pumps than can be modelled"
 
 
 def water_values(plant: Plant, rng: np.random.Generator, work: Work) -> Floats:
@@ -165,8 +158,8 @@ class _Hunt:
         self.outlooks = [outlook_by_water(relaxation.water)]
         self.found: dict[bytes, Candidate] = {}
 
-    def best(self, others: list[Trial]) -> tuple[Candidate, PumpSchedule]:
-        """The best schedule by classes and by pumps. `others`: schedules to begin from beside those of the beam."""
+    def best(self, others: list[Trial]) -> PumpSchedule:
+        """The best schedule. `others`: schedules to begin from beside those of the beam."""
         work = self.work
         begun: list[Candidate] = []
         if work.beam and not self.teller.is_stopped:
@@ -184,7 +177,7 @@ class _Hunt:
                 break
             self._improve(c, work.rounds, self.left)
         self._tune()
-        return settled(self.runner, self._ranked()[: 1 + work.finalists], self.price, self.teller, programmes=work.quick_programmes > 0)
+        return settled(self.runner, self._ranked()[: 1 + work.finalists], self.price, self.teller, programmes=work.quick_programmes > 0)[1]
 
     def _ranked(self) -> list[Candidate]:
         return sorted(self.found.values(), key=lambda c: c.objective(self.price))

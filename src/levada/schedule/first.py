@@ -45,9 +45,7 @@ def rules_within_starts(plant: Plant, fits: Fits) -> PumpSchedule:
 
 def _by_rules(plant: Plant, fits: Fits) -> tuple[Ints, Floats]:
     """Counts and speeds (n, classes) of level switches, made to fit."""
-    rules = rules_of(plant)
-    counts = np.stack([rules.on[:, list(c.pumps)].sum(axis=1) for c in plant.classes], axis=1).astype(np.int64)
-    speeds = np.stack([rules.speed[:, list(c.pumps)].max(axis=1) for c in plant.classes], axis=1)
+    counts, speeds = plant.by_class(rules_of(plant).speed)
     counts = mend(plant, fits, counts)
     return counts, usual_speeds(plant, counts, speeds)
 

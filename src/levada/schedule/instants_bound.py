@@ -14,7 +14,7 @@ from levada.domain.billing import metered
 from levada.domain.pumping import PumpingProblem, PumpSchedule, Trajectory
 from levada.schedule.ahead import Forecast
 from levada.schedule.assignment import Fits
-from levada.schedule.bound import relax
+from levada.schedule.bound import relax, why_unbounded
 from levada.schedule.broad import learn
 from levada.schedule.certificate import Bound
 from levada.schedule.models import fit_models
@@ -35,12 +35,10 @@ _METHOD = (
 def bound_within_steps(plant: Plant, fits: Fits, work: Work, rng: np.random.Generator, problem: PumpingProblem, schedule: PumpSchedule, found: Trajectory) -> Bound:
     """The bound of the plant's problem, whose pumps may be switched within steps. `schedule`, on the steps of `problem` (PumpingProblem.on_steps), is one that was `found`:
     the models are held against it where it keeps all limits."""
-    if plant.problem.valves:
-        return Bound(value=None, method=_METHOD, why="valves are set by the plan, and the relaxation knows them in one setting only")
+    if reason := why_unbounded(plant):
+        return Bound(value=None, method=_METHOD, why=reason)
     if any(m.own_power_kw.any() for m in metered(plant.problem)):
         return Bound(value=None, method=_METHOD, why="what own power is used of is billed by the mean of a step, and the relaxation knows what runs beside it only")
-    if not all(c.is_complete for c in plant.components):
-        return Bound(value=None, method=_METHOD, why="there are more configurations of pumps than can be modelled")
     sampler = Sampler(plant, rng)
     surfaces, zones = learn(plant, sampler, work, rng)
     models = fit_models(plant, surfaces, zones, sampler, work, within_steps=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from levada.domain.pumping import PumpSchedule
 from levada.domain.series import Floats
+from levada.schedule.bound import why_unbounded
 from levada.schedule.candidate import Candidate, Runner, Trial
 from levada.schedule.mend import mend, usual_speeds
 from levada.schedule.models import MOST_TANKS
@@ -28,7 +29,7 @@ _MORE = 3
 
 def are_states_lost(plant: Plant) -> bool:
     """Whether there is no bound to be had and no level that models would follow."""
-    return bool(plant.problem.valves or not all(c.is_complete for c in plant.components)) and all(len(c.tanks) > MOST_TANKS for c in plant.components if c.classes)
+    return why_unbounded(plant) is not None and all(len(c.tanks) > MOST_TANKS for c in plant.components if c.classes)
 
 
 def search_near(runner: Runner, starts: list[Trial], price: float, work: Work, teller: Teller) -> tuple[Candidate, PumpSchedule, Floats]:
@@ -43,7 +44,7 @@ def search_near(runner: Runner, starts: list[Trial], price: float, work: Work, t
     if work.quick_programmes and not teller.is_stopped:
         ranked.insert(0, tune_speeds(runner, best, price, budget=work.simulations // 4))
     best, schedule = settled(runner, sorted(ranked, key=lambda c: c.objective(price)), price, teller, programmes=work.quick_programmes > 0)
-    return best, schedule, water_near_schedule(runner, best, price)
+    return best, schedule, water_near(runner, near(runner, best, levers), levers, price)
 
 
 def water_near_schedule(runner: Runner, schedule: Candidate, price: float) -> Floats:

@@ -270,10 +270,11 @@ class _Programme:
         thorough = effort == "thorough"
         nodes = int(np.clip(_COLUMN_NODES // self.b.columns, *_NODES)) if thorough else 1
         for option, setting in (
-            ("mip_rel_gap", _GAP), ("mip_max_nodes", nodes), ("mip_allow_restart", False), ("mip_heuristic_run_rens", thorough),
-            ("mip_heuristic_run_rins", effort in ("quick", "thorough")), ("mip_max_improving_sols", _FIRST if effort == "first" else 10**9),
+            ("mip_rel_gap", _GAP), ("mip_max_nodes", nodes), ("mip_allow_restart", False), ("mip_heuristic_run_rens", thorough), ("mip_heuristic_run_rins", effort in ("quick", "thorough")),
         ):  # fmt: skip
             h.setOptionValue(option, setting)
+        if effort == "first":
+            h.setOptionValue("mip_max_improving_sols", _FIRST)
         h.passModel(lp)
         columns = np.array(sorted(self.start), np.int32)
         h.setSolution(len(columns), columns, np.array([self.start[int(c)] for c in columns]))
