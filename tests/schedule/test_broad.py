@@ -1,8 +1,10 @@
 """The broad search where a rule binds: peaks, least times, valves, forced pumps, totals."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
+import pytest
 from tests.schedule.feature_cases import search_broadly, with_valve
 from tests.schedule.small_networks import Small
 
@@ -10,6 +12,7 @@ from levada.domain.pumping import PumpingProblem, Trajectory
 from levada.domain.pumping_terms import Meter
 from levada.hydraulics.audit import audit
 from levada.schedule.assignment import Fits
+from levada.schedule.candidate import Runner
 from levada.schedule.first import rules_within_starts
 from levada.schedule.plant import Plant
 
@@ -44,7 +47,7 @@ def test_a_forced_pump_runs() -> None:
     assert on[1:3, 1].all()
 
 
-def test_a_valve_that_saves_energy_is_set_and_there_is_no_bound_then() -> None:
+def test_a_valve_that_saves_energy_is_set_and_the_bound_knows_it() -> None:
     small = Small(demand_l_per_s=26)
     shut, _ = _solve(small.problem(n=12, max_starts=np.full(2, 6)))
     problem = with_valve(small.problem(n=12, max_starts=np.full(2, 6)), small)
@@ -53,7 +56,28 @@ def test_a_valve_that_saves_energy_is_set_and_there_is_no_bound_then() -> None:
     assert verdict.accepted
     assert verdict.trajectory.cost < 0.99 * shut.cost
     assert found.schedule.valve_choice.any()
-    assert found.bound.value is None
+    assert found.bound.value is not None
+    assert 0.9 * verdict.trajectory.cost < found.bound.value <= verdict.trajectory.cost
+
+
+def test_the_bound_with_a_valve_is_below_every_schedule_of_pumps_and_valve() -> None:
+    small = Small(demand_l_per_s=38)
+    plain = small.problem(n=5, prices=[0.1, 0.3, 0.1, 0.25, 0.2], max_starts=np.full(2, 3))
+    problem = with_valve(plain, small)
+    plant, found = search_broadly(problem)
+    runner = Runner(plant, Fits(plant))
+    trials = []
+    for picked in product(product(range(3), range(2)), repeat=5):
+        counts, choices = (np.array(column, np.int64)[:, None] for column in zip(*picked, strict=True))
+        if runner.fits(counts):
+            trials.append((counts, np.where(counts > 0, 1.0, 0.0), choices))
+    best = min(c.cost for c in runner.simulate_all(trials, worse_than=0.0, price=1.0) if c is not None and c.severity == 0)
+    assert found.bound.cost == pytest.approx(best, rel=1e-6)
+    assert found.bound.value is not None
+    assert found.bound.value <= best
+    _, without = search_broadly(plain)
+    assert without.bound.value is not None
+    assert without.bound.value > best, "the valve changes little, so the case tests nothing"
 
 
 def test_a_limit_of_emissions_is_kept_at_some_cost() -> None:

@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from tests.schedule.feature_cases import with_valve
 from tests.schedule.small_networks import Small
 
 from benchmarks import anytown_modified
@@ -26,14 +27,15 @@ needs_data = pytest.mark.skipif(
 
 
 def best_of_all(problem: PumpingProblem) -> float:
-    """The least cost of all on/off schedules that the simulator finds nothing amiss with, starts and times included; inf where there is none."""
+    """The least cost of all on/off schedules, with all choices of valves, that the simulator finds nothing amiss with, starts and times included; inf where there is none."""
     simulator, best = Simulator(problem), np.inf
     n, pumps = problem.available.shape
-    for bits in product((False, True), repeat=n * pumps):
+    settings = [np.array(c, np.int64).reshape(n, -1) for c in product(*(range(len(v.choices)) for _ in range(n) for v in problem.valves))]
+    for bits, choice in product(product((False, True), repeat=n * pumps), settings):
         on = np.array(bits).reshape(n, pumps)
         if (on & ~problem.available).any():
             continue
-        found = simulator.run(PumpSchedule(on=on, speed=on.astype(float)))
+        found = simulator.run(PumpSchedule(on=on, speed=on.astype(float), valve_choice=choice))
         if not found.violations:
             best = min(best, found.cost)
     return best
@@ -62,6 +64,19 @@ def test_the_search_finds_the_best_of_all_schedules_and_no_bound_is_above_it(nam
     assert solution.certificate.lower_bound is not None
     assert solution.certificate.lower_bound <= best + 1e-9
     assert best - solution.certificate.lower_bound <= 1e-3 * abs(best), "proved"
+    assert audit(problem, solution.schedule).accepted
+
+
+@pytest.mark.parametrize("count_starts", ["window", "periodic"])
+def test_a_valve_that_the_plan_sets_is_searched_through_as_well(count_starts: str) -> None:
+    small = Small(demand_l_per_s=38)
+    plain = small.problem(n=4, prices=[0.1, 0.3, 0.1, 0.25], max_starts=np.full(2, 2), count_starts=count_starts)
+    problem = with_valve(plain, small)
+    best, solution = best_of_all(problem), solve(problem)
+    assert best < 0.99 * best_of_all(plain), "the valve changes little, so the case tests nothing"
+    assert solution.certificate.cost == pytest.approx(best, rel=1e-4)
+    assert solution.certificate.lower_bound is not None
+    assert 0.0 <= best - solution.certificate.lower_bound <= 1e-3 * best, "proved"
     assert audit(problem, solution.schedule).accepted
 
 
@@ -121,7 +136,7 @@ def test_least_times_bar_a_count_that_would_stop_a_pump_just_started() -> None:
     plant = Plant(problem)
     joint = JointConfigurations(plant)
     locks = Locks(plant, joint)
-    none, one, two = (joint.index_of(np.array([c])) for c in (0, 1, 2))
+    none, one, two = (joint.index_of(np.array([c]), np.zeros(0, np.int64)) for c in (0, 1, 2))
     assert locks.memory == 3
     recent = np.array([[one, none, none], [two, one, one], [one, one, none]])
     assert locks.allow(2, recent, np.array([none, one, none])).tolist() == [False, True, True]

@@ -27,7 +27,7 @@ def test_the_pieces_cover_the_zone_and_fresh_steps_keep_the_margins_but_for_a_fe
         assert inside.any(axis=0).all()
         counts = np.stack([rng.integers(0, len(c.pumps) + 1, len(y)) for c in plant.classes], axis=1)
         speed = np.array([plant.pumps_on(k, c, np.ones(len(c)))[1] for c in counts])
-        runs = run_steps(plant, np.full(len(y), k), (y - plant.floor_m) / plant.rise_m, speed)
+        runs = run_steps(plant, np.full(len(y), k), (y - plant.floor_m) / plant.rise_m, speed, np.repeat(plant.first_choice, len(y), axis=0))
         for i, m in enumerate(models):
             own = list(m.surface.component.classes)
             kinds = np.array([int(np.flatnonzero((m.surface.counts == c).all(axis=1))[0]) for c in counts[:, own]])

@@ -5,10 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.schedule.small_networks import Small
 
+from levada.domain.pumping import PumpSchedule
 from levada.schedule.broad import learn
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
-from levada.schedule.reach import Zone, draw_each
+from levada.schedule.reach import Zone, draw_each, reach
 from levada.schedule.surface import Sampler
 
 
@@ -64,3 +65,32 @@ def test_every_state_that_a_random_schedule_reaches_within_the_limits_is_in_the_
             assert (y[:, None] - y[None, :] <= zones[k + 1].d + 1e-6).all()
             seen += 1
     assert seen > 100
+
+
+class _Pair(Small):
+    """A second tank beside the first, which it outlives: once the small one is full and shut, all goes to the other."""
+
+    def inp(self) -> bytes:
+        return super().inp().replace(b"[PIPES]", b" W 40 2 0 5 10 0\n[PIPES]\n E J1 W 700 300 120 0 Open")
+
+
+def test_zones_hold_what_a_tank_reaches_once_another_is_full_and_shut() -> None:
+    problem = _Pair(pumps=3, diameter_m=4, demand_l_per_s=14).problem(
+        n=10, may_stand_full=np.ones(2, bool), hydraulic_step_s=3600, max_starts=np.full(3, 9), end_level_m=np.full(2, 1.0)
+    )
+    plant, rng = Plant(problem), np.random.default_rng(0)
+    surfaces, zones = learn(plant, Sampler(plant, rng), Work(), rng)
+    by_surfaces = reach(plant, surfaces, rng, 80, 0)
+    left_out, seen = 0, 0
+    for _ in range(100):
+        on = rng.random((10, 3)) < rng.uniform(0.4, 1.0)
+        found = plant.simulator.run(PumpSchedule(on=on, speed=on * 1.0))
+        if any(v.limit != "end level" for v in found.violations):
+            continue
+        seen += 1
+        y = np.concatenate([np.zeros((11, 1)), found.level_m + 40.0], axis=1)
+        beyond = [(y[:, :, None] - y[:, None, :] - np.array([z.d for z in each])).max() for each in (by_surfaces, zones)]
+        left_out += beyond[0] > 0.05
+        assert beyond[1] <= 1e-6
+    assert seen > 50
+    assert left_out > 20, "surfaces alone would do here, so the case tests nothing"

@@ -20,7 +20,7 @@ def test_components_add_up_to_the_simulators_step(full: bool) -> None:
     counts = np.stack([rng.integers(0, len(c.pumps) + 1, 300) for c in plant.classes], axis=1)
     low, high = np.tile([c.bins[0][0] for c in plant.classes], (300, 1)), np.tile(plant.top_speed, (300, 1))
     speed = pump_speeds(plant, rng, counts, draw_speeds(rng, counts, low, high), unequal=True)
-    runs = run_steps(plant, np.full(len(x), 2), x, speed)
+    runs = run_steps(plant, np.full(len(x), 2), x, speed, np.repeat(plant.first_choice, len(x), axis=0))
     steps = plant.simulator.steps(np.full(300, 2), plant.volume(x), speed, np.zeros((300, 0), np.int64))
     good = steps.severity == 0
     assert good.sum() > 50
@@ -48,9 +48,9 @@ def test_steps_that_are_not_over_after_so_many_solves_are_given_up_and_the_other
     x = np.clip(rng.uniform(-0.1, 1.1, (200, 2)), 0, 1)
     counts = np.stack([rng.integers(0, len(c.pumps) + 1, 200) for c in plant.classes], axis=1)
     speed = pump_speeds(plant, rng, counts, np.where(counts > 0, 1.0, 0.0), unequal=False)
-    whole = run_steps(plant, np.full(200, 1), x, speed)
+    whole = run_steps(plant, np.full(200, 1), x, speed, np.repeat(plant.first_choice, 200, axis=0))
     monkeypatch.setattr(relaxation_samples, "_MOST_SOLVES", 3)
-    cut = run_steps(plant, np.full(200, 1), x, speed)
+    cut = run_steps(plant, np.full(200, 1), x, speed, np.repeat(plant.first_choice, 200, axis=0))
     # An hour at twenty minutes a solve takes three, and more where a tank fills up or runs empty on the way.
     over = cut.holds.any(axis=1)
     assert 0 < (~over & whole.holds.any(axis=1)).sum() < 200
@@ -66,10 +66,11 @@ def test_solves_of_a_step_weighed_by_their_time_add_up_to_it() -> None:
     counts = np.stack([rng.integers(0, len(c.pumps) + 1, 200) for c in plant.classes], axis=1)
     speed = pump_speeds(plant, rng, counts, np.where(counts > 0, 1.0, 0.0), unequal=False)
     solved: list[tuple[np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int, int], np.dtype[np.float64]]]] = []
-    runs = run_steps(plant, np.full(200, 1), x, speed, solved)
+    runs = run_steps(plant, np.full(200, 1), x, speed, np.repeat(plant.first_choice, 200, axis=0), solved)
     for row in np.flatnonzero(runs.holds.all(axis=1)).tolist():
         volumes = np.array([v[list(rows).index(row)] for rows, v in solved if row in rows])
-        alone = run_solves(plant, np.full(len(volumes), 1), plant.state(volumes), np.repeat(speed[row : row + 1], len(volumes), axis=0))
+        speeds, choices = np.repeat(speed[row : row + 1], len(volumes), axis=0), np.repeat(plant.first_choice, len(volumes), axis=0)
+        alone = run_solves(plant, np.full(len(volumes), 1), plant.state(volumes), speeds, choices)
         # The shares of the step in which each holds are those that lead from its volumes to the next's.
         moves = np.diff(np.vstack([volumes, plant.volume(runs.after[row])]), axis=0)
         flows = alone.inflow.sum(axis=1)

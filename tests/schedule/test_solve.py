@@ -14,6 +14,7 @@ from tests.schedule.feature_cases import with_valve
 from tests.schedule.small_networks import Small, best_by_trying_all
 
 from levada.domain.errors import ProblemError
+from levada.domain.pumping import Audit, PumpingProblem, PumpSchedule, Violation
 from levada.hydraulics.audit import audit
 from levada.schedule import Solution, Work, solve
 
@@ -218,3 +219,23 @@ def test_without_a_beam_the_search_begins_with_what_else_there_is() -> None:
     found = solve(problem, work=dataclasses.replace(QUICK, beam=0))
     assert found.feasible
     assert audit(problem, found.schedule).accepted
+
+
+def test_where_the_audit_refuses_the_best_the_cheapest_other_that_it_accepts_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Small(upper=True, demand_l_per_s=14).problem(n=8)
+    best = solve(problem)
+    solving, judge = sys.modules["levada.schedule.solve"], audit
+
+    def refusing(asked: PumpingProblem, schedule: PumpSchedule) -> Audit:
+        found = judge(asked, schedule)
+        if not np.array_equal(schedule.on, best.schedule.on):
+            return found
+        fault = Violation(limit="supply", element="EPANET", at_s=0, amount=0.0, unit="", text="EPANET warns: Maximum trials exceeded", kind="Maximum trials exceeded")
+        return dataclasses.replace(found, trajectory=dataclasses.replace(found.trajectory, violations=(fault,)))
+
+    monkeypatch.setattr(solving, "audit", refusing)
+    other = solve(problem)
+    assert other.feasible
+    assert not np.array_equal(other.schedule.on, best.schedule.on)
+    assert best.certificate.cost < other.certificate.cost < 1.5 * best.certificate.cost
+    assert judge(problem, other.schedule).accepted

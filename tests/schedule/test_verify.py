@@ -28,7 +28,7 @@ def checked() -> tuple[Plant, Forecast]:
 
 
 def _simulated(plant: Plant) -> list[Step]:
-    return [(k, volume, np.where(*plant.pumps_on(k, counts, speeds), 0.0)) for k, volume, counts, speeds, _ in plant.simulated_steps()]
+    return [(k, volume, np.where(*plant.pumps_on(k, counts, speeds), 0.0), choices) for k, volume, counts, speeds, choices, _ in plant.simulated_steps()]
 
 
 def _fresh(plant: Plant) -> tuple[list[Models], list[Zone]]:

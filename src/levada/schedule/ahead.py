@@ -113,8 +113,8 @@ class Forecast:
         low, high = self.whole.end_states
         return np.asarray(self._weight["end level"] * (np.maximum(low - x - free, 0.0) + np.maximum(x - high - free, 0.0)).sum(axis=-1), np.float64)
 
-    def configuration(self, counts: Ints, speeds: Floats) -> Ints:
-        """Configuration of each component (N, components) that counts, speeds (N, classes) fall into."""
+    def configuration(self, counts: Ints, speeds: Floats, choices: Ints) -> Ints:
+        """Configuration of each component (N, components) that counts, speeds (N, classes) and choices (N, valves) fall into."""
         found = np.zeros((len(counts), len(self.surfaces)), np.int64)
         for m, s in enumerate(self.surfaces):
             code = np.zeros(len(counts), np.int64)
@@ -122,8 +122,10 @@ class Forecast:
                 bins = self.plant.classes[cls].bins
                 edges = np.array([b[1] for b in bins[:-1]])
                 b = np.searchsorted(edges, speeds[:, cls])
-                # The states of a class are off, then counts in order, each with its bins; components list their product in order.
+                # The states of a class are off, then counts in order, each with its bins; components list their product in order, then that of their valves.
                 code = code * (1 + self.plant.class_size[cls] * len(bins)) + np.where(counts[:, cls] > 0, 1 + (counts[:, cls] - 1) * len(bins) + b, 0)
+            for v in s.component.valves:
+                code = code * len(self.plant.problem.valves[v].choices) + choices[:, v]
             found[:, m] = s.component.place[code]
         return found
 

@@ -68,9 +68,7 @@ class Relaxation:
 
 def why_unbounded(plant: Plant) -> str | None:
     """Why no relaxation bounds this plant, None where one may."""
-    if plant.problem.valves:
-        return "valves are set by the plan, and the relaxation knows them in one setting only"
-    return None if all(c.is_complete for c in plant.components) else "there are more configurations of pumps than can be modelled"
+    return None if all(c.is_complete for c in plant.components) else "there are more configurations of pumps and valves than can be modelled"
 
 
 def relax(plant: Plant, models: list[Models], zones: list[Zone], *, within_steps: bool = False) -> Relaxation:

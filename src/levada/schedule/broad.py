@@ -10,7 +10,7 @@ import numpy as np
 from levada.domain.pumping import PumpSchedule
 from levada.domain.series import Floats
 from levada.schedule.ahead import Forecast
-from levada.schedule.assignment import Fits
+from levada.schedule.assignment import Fits, to_pumps
 from levada.schedule.bound import Relaxation, relax, why_unbounded
 from levada.schedule.candidate import SEVERITY, Candidate, Runner, Trial
 from levada.schedule.certificate import Bound
@@ -31,8 +31,8 @@ from levada.schedule.rules import set_valves
 from levada.schedule.search import Actions, Lean, actions_of, beam
 from levada.schedule.settle import settled
 from levada.schedule.speeds import tune_speeds
-from levada.schedule.surface import Sampler, Surface, fit_surfaces
-from levada.schedule.verify import ROUNDS, steps_of, verify_in_rounds
+from levada.schedule.surface import Sampler, Surface, fit_surfaces, joined
+from levada.schedule.verify import ROUNDS, Step, steps_of, verify_in_rounds
 
 __all__ = ["Broad", "search", "water_values"]
 
@@ -61,11 +61,13 @@ _MORE = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Broad:
-    """The best schedule found, the bound, and the worth of a full tank's content by instant and tank, (n + 1, tanks)."""
+    """The best schedule found, the bound, and the worth of a full tank's content by instant and tank, (n + 1, tanks); others that hold all limits, the cheapest
+    first, to fall back on where the audit refuses the best."""
 
     schedule: PumpSchedule
     bound: Bound
     water: Floats
+    spare: list[PumpSchedule]
 
 
 def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known: Trial | None, teller: Teller) -> Broad:
@@ -78,22 +80,22 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
         started.append(first_schedule(runner, teller, programmes=known is None and work.quick_programmes > 0))
     if are_states_lost(plant):
         best, schedule, water = search_near(runner, started, SEVERITY * full_cost(plant), work, teller)
-        return Broad(schedule=schedule, bound=Bound(value=None, method=_METHOD, cost=best.cost if best.severity == 0 else np.inf, why=why_unbounded(plant) or ""), water=water)
+        bound = Bound(value=None, method=_METHOD, cost=best.cost if best.severity == 0 else np.inf, why=why_unbounded(plant) or "")
+        return Broad(schedule=schedule, bound=bound, water=water, spare=_spare(plant, [runner.simulate(trial) for trial in started]))
     sampler = Sampler(plant, rng)
     surfaces, zones = learn(plant, sampler, work, rng)
     models = fit_models(plant, surfaces, zones, sampler, work)
-    relaxation = relax(plant, models, zones)
-    teller("relaxation", bound=None if plant.problem.valves else relaxation.value)
     forecast = Forecast(plant, surfaces, runner.whole)
+    # What has been simulated so far is checked before a bound is told.
+    verify_in_rounds(plant, models, zones, forecast, [], _simulated(plant), ROUNDS)
+    relaxation = relax(plant, models, zones)
+    teller("relaxation", bound=relaxation.value)
     price = SEVERITY * _full_cost(plant, surfaces)
     hunt = _Hunt(plant, runner, forecast, actions_of(plant, models, relaxation), relaxation, price, work, rng, teller)
     schedule = hunt.best(started)
     judged = plant.simulator.run(schedule)
-    checked, failed, is_widened = 0, 0, False
-    if not plant.problem.valves:
-        own = [] if judged.violations else steps_of(plant, np.arange(plant.n), judged.level_m[:-1], schedule)
-        others = [(k, volume, np.where(*plant.pumps_on(k, counts, speeds), 0.0)) for k, volume, counts, speeds, _ in plant.simulated_steps()]
-        checked, failed, is_widened = verify_in_rounds(plant, models, zones, forecast, own, others, 1 if teller.is_stopped else ROUNDS)
+    own = [] if judged.violations else steps_of(plant, np.arange(plant.n), judged.level_m[:-1], schedule)
+    checked, failed, is_widened = verify_in_rounds(plant, models, zones, forecast, own, _simulated(plant), 1 if teller.is_stopped else ROUNDS)
     if is_widened:
         relaxation = relax(plant, models, zones)
     value = relaxation.value
@@ -107,7 +109,18 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
         work={"bound_checks": checked, **{f"bound_{k}": v for k, v in relaxation.work.items()}},
     )  # fmt: skip
     teller("search", None if judged.violations else judged.cost, value)
-    return Broad(schedule=schedule, bound=bound, water=relaxation.water)
+    return Broad(schedule=schedule, bound=bound, water=relaxation.water, spare=_spare(plant, hunt.ranked()))
+
+
+def _spare(plant: Plant, ranked: list[Candidate]) -> list[PumpSchedule]:
+    """Some of the schedules, ranked from the best on, that hold all limits: ever fewer towards the worse, and the last."""
+    kept = [c for c in ranked if c.severity == 0]
+    places = sorted({min(2**i, len(kept)) - 1 for i in range(1, len(kept).bit_length() + 1)}) if kept else []
+    return [to_pumps(plant, c.counts, c.speeds, c.choices) for c in (kept[i] for i in places)]
+
+
+def _simulated(plant: Plant) -> list[Step]:
+    return [(k, volume, np.where(*plant.pumps_on(k, counts, speeds), 0.0), choices) for k, volume, counts, speeds, choices, _ in plant.simulated_steps()]
 
 
 def water_values(plant: Plant, rng: np.random.Generator, work: Work) -> Floats:
@@ -121,10 +134,10 @@ def learn(plant: Plant, sampler: Sampler, work: Work, rng: np.random.Generator) 
     """Surfaces over all levels, the zones that can be reached by them, and surfaces once more over these zones."""
     everywhere = (all_levels(plant).draw(200, rng) - plant.floor_m) / plant.rise_m
     surfaces = fit_surfaces(plant, sampler, [everywhere] * plant.n, work.fit_samples)
-    zones = reach(plant, surfaces, rng, 80)
+    zones = reach(plant, surfaces, rng, 80, 0)
     cloud = [(z.draw(60, rng) - plant.floor_m) / plant.rise_m for z in zones]
     surfaces = fit_surfaces(plant, sampler, cloud, work.fit_samples)
-    return surfaces, reach(plant, surfaces, rng, 80)
+    return surfaces, reach(plant, surfaces, rng, 80, work.fit_samples)
 
 
 def _full_cost(plant: Plant, surfaces: list[Surface]) -> float:
@@ -172,14 +185,14 @@ class _Hunt:
             if not work.is_again:
                 self._lean()
         self._plan_anew(begun, others)
-        for c in self._ranked()[: work.finalists]:
+        for c in self.ranked()[: work.finalists]:
             if self.teller.is_stopped:
                 break
             self._improve(c, work.rounds, self.left)
         self._tune()
-        return settled(self.runner, self._ranked()[: 1 + work.finalists], self.price, self.teller, programmes=work.quick_programmes > 0)[1]
+        return settled(self.runner, self.ranked()[: 1 + work.finalists], self.price, self.teller, programmes=work.quick_programmes > 0)[1]
 
-    def _ranked(self) -> list[Candidate]:
+    def ranked(self) -> list[Candidate]:
         return sorted(self.found.values(), key=lambda c: c.objective(self.price))
 
     def _beam(self, outlook: Outlook, width: int, lean: Lean | None) -> list[Trial]:
@@ -209,12 +222,12 @@ class _Hunt:
 
     def _tell(self) -> None:
         kept = [c.cost for c in self.found.values() if c.severity == 0]
-        self.teller("search", min(kept, default=None), None if self.plant.problem.valves else self.relaxation.value)
+        self.teller("search", min(kept, default=None), self.relaxation.value)
 
     def _lean(self) -> None:
         """Beams once more, pressed below the peaks found, or away from totals that are beyond their limits."""
         whole, none = self.runner.whole, Lean.none(self.runner)
-        best = self._ranked()[0]
+        best = self.ranked()[0]
         most = max(1, self.work.candidates // 4)
         leans = []
         if whole.has_charges:
@@ -236,9 +249,9 @@ class _Hunt:
         each time. The winner goes on thoroughly, three times as far where limits are broken: it ends by itself where nothing more is promised."""
         if self.work.is_again and begun:
             # A beam that looks ahead comes near enough that one start beside the earlier schedule will do.
-            starts = [self._ranked()[0], *self._take([self._mended(trial) for trial in others], 0)]
+            starts = [self.ranked()[0], *self._take([self._mended(trial) for trial in others], 0)]
         else:
-            starts = [*self._ranked()[:_BEST], *begun, *self._take([self._mended(trial) for trial in [*others, *self._of_relaxation()]], 0)]
+            starts = [*self.ranked()[:_BEST], *begun, *self._take([self._mended(trial) for trial in [*others, *self._of_relaxation()]], 0)]
         starts = list({c.key: c for c in starts}.values())
         if not self.work.quick_programmes or self.teller.is_stopped:
             return
@@ -265,13 +278,13 @@ class _Hunt:
         return [way for i, way in enumerate(ways) if all(costs[i] - cost > _SAME * abs(cost) for cost in costs[:i])]
 
     def _is_proved(self) -> bool:
-        best, bound = self._ranked()[0], None if self.plant.problem.valves else self.relaxation.value
+        best, bound = self.ranked()[0], self.relaxation.value
         return best.severity == 0 and bound is not None and best.cost - bound <= self.work.gap * abs(best.cost)
 
     def _tune(self) -> None:
         """Speeds of the best, put to where they cost least."""
         if self.work.quick_programmes and not self.teller.is_stopped:
-            tuned = tune_speeds(self.runner, self._ranked()[0], self.price, budget=self.work.simulations // 4)
+            tuned = tune_speeds(self.runner, self.ranked()[0], self.price, budget=self.work.simulations // 4)
             self.found[tuned.key] = tuned
 
     def _of_relaxation(self) -> list[Trial]:
@@ -284,11 +297,8 @@ class _Hunt:
         return [most] if self.work.is_again else [most, self._trial([_in_turn(w, hours) for w in weights])]
 
     def _trial(self, configurations: list[Ints]) -> Trial:
-        counts, speeds = np.zeros((self.plant.n, len(self.plant.classes)), np.int64), np.zeros((self.plant.n, len(self.plant.classes)))
-        for surface, chosen in zip(self.forecast.surfaces, configurations, strict=True):
-            own = list(surface.component.classes)
-            counts[:, own], speeds[:, own] = surface.counts[chosen], surface.high[chosen]
-        return counts, np.where(counts > 0, speeds, 0.0), self.runner.first_choices
+        joint = joined(self.plant, self.forecast.surfaces, configurations)
+        return joint.counts, np.where(joint.counts > 0, joint.high, 0.0), joint.choices
 
     def _mended(self, trial: Trial) -> Trial:
         counts, speeds, choices = trial

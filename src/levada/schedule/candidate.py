@@ -99,8 +99,8 @@ class Runner:
         found = plant.simulator.steps(np.full(len(order), k), volume[order], speed[order], choices[order])
         back = np.argsort(order, kind="stable")
         result = Steps(found.volume[back], found.flow[back], found.power[back], found.cost[back], found.source[back], found.severity[back], found.served[back])
-        if not plant.problem.valves:
-            self._remember(k, volume, counts, speeds, result)
+        for i in np.flatnonzero(result.severity == 0.0).tolist():
+            plant.remember(k, volume[i], counts[i], speeds[i], choices[i], result[i])
         return result
 
     def pump_speeds(self, step: Ints, counts: Ints, speeds: Floats) -> Floats:
@@ -146,8 +146,3 @@ class Runner:
                 counts[i], speeds[i], choices[i], total, float(severity[i].sum()) + broken, volume[i], power[i], source[i], cost[i], severity[i],
             ))  # fmt: skip
         return found
-
-    def _remember(self, k: int, volume: Floats, counts: Ints, speeds: Floats, steps: Steps) -> None:
-        """Leave the steps that keep every limit with the plant."""
-        for i in np.flatnonzero(steps.severity == 0.0).tolist():
-            self.plant.remember(k, volume[i], counts[i], speeds[i], steps[i])

@@ -68,12 +68,12 @@ class Exact:
 
 def applies(plant: Plant) -> bool:
     """Whether there are few enough configurations (fixed speeds, and no start outside the limits), and the volume stored in all tanks tells enough: with
-    several tanks only where all pumps can be swapped. Of 9 random networks with two tanks or three and unlike pumps none was ever proved, and for 8 it found
+    several tanks only where all pumps can be swapped and no valve turns water from one to another. Of 9 random networks with two tanks or three and unlike pumps none was ever proved, and for 8 it found
     no schedule. Pumps that are nearly alike only are not swapped here: what is proved is proved of the very steps that were run."""
-    kinds = int(np.prod([len(c.pumps) + 1 for c in plant.classes], dtype=np.float64))
+    kinds = int(np.prod([*(len(c.pumps) + 1 for c in plant.classes), *(len(v.choices) for v in plant.problem.valves)], dtype=np.float64))
     inside = ((plant.x0 >= -1e-9) & (plant.x0 <= 1 + 1e-9)).all()
-    hangs_together = plant.tanks == 1 or len(plant.classes) == 1
-    is_plain = not any(c.is_variable or c.is_nearly for c in plant.classes) and not plant.problem.valves
+    hangs_together = plant.tanks == 1 or (len(plant.classes) == 1 and not plant.problem.valves)
+    is_plain = not any(c.is_variable or c.is_nearly for c in plant.classes)
     return hangs_together and kinds <= _MOST_JOINT and is_plain and bool(inside) and plant.tanks <= 4
 
 
@@ -128,7 +128,7 @@ def search_exactly(plant: Plant, rng: np.random.Generator, fits: Fits, work: Wor
     limit = begun + int(work.exact_solves / max(1.0, len(plant.problem.network.junctions) / _SMALL_NETWORK))
     best, value, samples, contradicted = _Best(), -np.inf, 0, False
     if known is not None and fits(known[0]):
-        _take(plant, joint, starts, best, known[0])
+        _take(plant, joint, starts, best, known[0], known[2])
     models: VolumeModels | None = None
     is_done = False
     for stage in _stages(plant, joint, work):
@@ -155,17 +155,17 @@ def search_exactly(plant: Plant, rng: np.random.Generator, fits: Fits, work: Wor
         why="steps that were simulated contradict its models" if contradicted else "no schedule was found that keeps all limits",
         work={"exact_solves": plant.simulator.solves - begun, "exact_checks": best.checked, "exact_cells": best.cells},
     )  # fmt: skip
-    choices = None if best.counts is None else np.repeat(plant.first_choice, plant.n, axis=0)
+    choices = None if best.kinds is None else joint.choices[best.kinds]
     water = np.zeros((plant.n + 1, plant.tanks)) if best.water is None else best.water
     return Exact(best.counts, choices, best.cost, bound_found, water)
 
 
-def _take(plant: Plant, joint: JointConfigurations, starts: Starts, best: _Best, counts: Ints) -> None:
-    """Take counts as the best schedule, if they hold all limits."""
-    kinds = np.array([joint.index_of(row) for row in counts])
+def _take(plant: Plant, joint: JointConfigurations, starts: Starts, best: _Best, counts: Ints, choices: Ints) -> None:
+    """Take counts and choices of valves as the best schedule, if they hold all limits."""
+    kinds = np.array([joint.index_of(*rows) for rows in zip(counts, choices, strict=True)])
     root = volume = plant.simulator.volumes(plant.problem.initial_level_m)[None]
     cost = 0.0
-    last = kinds[-1] if plant.problem.count_starts == "periodic" else joint.index_of(plant.initial_count)
+    last = kinds[-1] if plant.problem.count_starts == "periodic" else joint.index_of(plant.initial_count, plant.first_choice[0])
     for k, kind in enumerate(kinds):
         steps = plant.simulator.steps(np.array([k]), volume, joint.speeds_at(k, kinds[k : k + 1]), joint.choices[kinds[k : k + 1]])
         if steps.severity[0] > 0 or not joint.ready[k, kind]:
@@ -236,7 +236,7 @@ class _Run:
     def _one_end(self, end: int | None) -> tuple[float, bool]:
         to_go = CostToGo(self.plant, self.joint, self.models, self.starts, self.grid, self.tables, self.possible, end)
         self.best.cells += int(np.prod(to_go.value[0].shape)) * self.plant.n
-        first = self.histories.constant(self.joint.index_of(self.plant.initial_count) if end is None else end)
+        first = self.histories.constant(self.joint.index_of(self.plant.initial_count, self.plant.first_choice[0]) if end is None else end)
         a, b = self._ab(self.root[None])
         value = float(to_go.at(0, np.array([first]), a, b, np.array([self.starts.first]))[0])
         if value >= self.cutoff:

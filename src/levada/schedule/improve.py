@@ -244,7 +244,7 @@ def _predict(runner: Runner, forecast: Forecast, best: Candidate, s: _Singles, p
         changes, here = rows[1:] - 1, np.arange(1, len(rows))
         counts[here, s.of[changes]] = s.counts[changes, k]
         speeds[here, s.of[changes]] = s.speeds[changes, k]
-        ahead = forecast.step(k, x[rows], forecast.configuration(counts, speeds), speeds)
+        ahead = forecast.step(k, x[rows], forecast.configuration(counts, speeds, np.repeat(best.choices[k : k + 1], len(rows), axis=0)), speeds)
         # Rows not yet changed go along with row 0.
         for of_all, of_rows in ((x, ahead.x), (step_cost := np.empty(m + 1), ahead.cost), (step_other := np.empty(m + 1), ahead.severity)):
             of_all[:] = of_rows[0]
@@ -302,7 +302,7 @@ def _run_fully(runner: Runner, forecast: Forecast, best: Candidate, s: _Singles,
     totals = np.repeat(whole.totals_of(best.power, best.source)[None], len(counts), axis=0)
     peaks = np.repeat(true_kw[:first].max(axis=0, initial=0.0)[None], len(counts), axis=0)
     for k in range(first, plant.n):
-        ahead = forecast.step(k, x, forecast.configuration(counts[:, k], speeds[:, k]), speeds[:, k])
+        ahead = forecast.step(k, x, forecast.configuration(counts[:, k], speeds[:, k], np.repeat(best.choices[k : k + 1], len(x), axis=0)), speeds[:, k])
         x = ahead.x
         # Levels, power and totals as the difference to row 0, the schedule itself, from its true ones.
         levels = forecast.beyond(k, x - x[0] + true_path[k + 1], 0.0)

@@ -15,16 +15,17 @@ __all__ = ["Histories", "JointConfigurations"]
 
 
 class JointConfigurations:
-    """All products of counts of fixed-speed classes.
+    """All products of counts of fixed-speed classes and of choices of valves.
 
     `counts` (J, classes), `choices` (J, valves), `ready` (n, J): which may be in each step.
     """
 
     def __init__(self, plant: Plant) -> None:
         self.plant = plant
-        ranges = [range(len(c.pumps) + 1) for c in plant.classes]
-        self.counts: Ints = np.array(list(product(*ranges)), np.int64).reshape(-1, len(plant.classes))
-        self.choices: Ints = np.repeat(np.array([[v.initial for v in plant.problem.valves]], np.int64).reshape(1, -1), len(self.counts), axis=0)
+        ranges = [range(len(c.pumps) + 1) for c in plant.classes] + [range(len(v.choices)) for v in plant.problem.valves]
+        every = np.array(list(product(*ranges)), np.int64)
+        self.counts: Ints = every[:, : len(plant.classes)]
+        self.choices: Ints = every[:, len(plant.classes) :]
         available = (self.counts[None] <= plant.available[:, None, :]).all(axis=2)
         self.ready: NDArray[np.bool_] = np.asarray(available & (self.counts[None] >= plant.forced[:, None, :]).all(axis=2), np.bool_)
 
@@ -48,9 +49,9 @@ class JointConfigurations:
         edges = np.unique(np.quantile(total, np.linspace(0, 1, most + 1)[1:-1], method="nearest"))
         return np.asarray(np.searchsorted(edges, total, side="left"), np.int64)
 
-    def index_of(self, counts: Ints) -> int:
-        """Place of the configuration with these counts."""
-        return int(np.flatnonzero((self.counts == counts).all(axis=1))[0])
+    def index_of(self, counts: Ints, choices: Ints) -> int:
+        """Place of the configuration with these counts (classes,) and choices (valves,)."""
+        return int(np.flatnonzero((self.counts == counts).all(axis=1) & (self.choices == choices).all(axis=1))[0])
 
 
 @dataclass(frozen=True)

@@ -127,8 +127,8 @@ class LevelValues:
         simulated = plant.simulated_steps()
         for k in sorted({s[0] for s in simulated}):
             mine = [s for s in simulated if s[0] == k]
-            before, after = (plant.state(np.array(v))[:, 0] for v in ([s[1] for s in mine], [s[4].volume for s in mine]))
-            ways = np.array([s[4].cost for s in mine]) + self.curves[k + 1].at(after)
+            before, after = (plant.state(np.array(v))[:, 0] for v in ([s[1] for s in mine], [s[5].volume for s in mine]))
+            ways = np.array([s[5].cost for s in mine]) + self.curves[k + 1].at(after)
             here = self.curves[k].at(before)
             goes_on = np.isfinite(ways)
             short[k] = max(short[k], float((here[goes_on] - ways[goes_on]).max(initial=0.0)))

@@ -23,7 +23,7 @@ from levada.schedule.reach import Zone, draw_each
 from levada.schedule.relaxation_patches import Patch, fit_patch
 from levada.schedule.relaxation_pieces import Rows, cut, within
 from levada.schedule.relaxation_samples import Run, Runs, draw_speeds, pump_speeds, run_solves, run_steps
-from levada.schedule.surface import Sampler, Surface
+from levada.schedule.surface import Sampler, Surface, joined
 
 __all__ = ["MOST_TANKS", "Models", "balances", "fit_models", "patch_of", "rows_of", "shadow_of"]
 
@@ -104,12 +104,6 @@ def _blank(plant: Plant, s: Surface) -> Models:
     return Models(surface=s, pieces=[], patches=[], possible=np.zeros((plant.n, len(s.counts)), bool), tanks=tanks)
 
 
-def _ready(plant: Plant, s: Surface, k: int) -> Ints:
-    own = list(s.component.classes)
-    ready = (s.counts <= plant.available[k, own]).all(axis=1) & (s.counts >= plant.forced[k, own]).all(axis=1)
-    return np.flatnonzero(ready)
-
-
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """Steps to run: the planning step, where from, how many, and which component at which configuration (-1, -1: none in particular)."""
@@ -135,21 +129,17 @@ class _Drawer:
         y = draw_each([w.zone for w in wanted], [w.count for w in wanted], rng)
         step = np.repeat([w.step for w in wanted], [w.count for w in wanted])
         total = len(y)
-        counts = np.zeros((total, len(plant.classes)), np.int64)
-        low, high = np.zeros((total, len(plant.classes))), np.zeros((total, len(plant.classes)))
         chosen = []
         for m, s in enumerate(model.surface for model in self.models):
-            ready = [_ready(plant, s, k) for k in range(plant.n)]
-            c = np.concatenate([np.full(w.count, w.kind) if w.component == m else _any(ready[w.step], w.count, rng) for w in wanted])
-            own = list(s.component.classes)
-            counts[:, own], low[:, own], high[:, own] = s.counts[c], s.low[c], s.high[c]
-            chosen.append(c)
-        mean = draw_speeds(rng, counts, low, high)
+            ready = [s.ready(plant, k) for k in range(plant.n)]
+            chosen.append(np.concatenate([np.full(w.count, w.kind) if w.component == m else _any(ready[w.step], w.count, rng) for w in wanted]))
+        joint = joined(plant, [model.surface for model in self.models], chosen)
+        mean = draw_speeds(rng, joint.counts, joint.low, joint.high)
         self.measured += total if unequal else 0
-        speed = pump_speeds(plant, rng, counts, mean, unequal=unequal)
+        speed = pump_speeds(plant, rng, joint.counts, mean, unequal=unequal)
         if unequal:
             speed = plant.swapped(speed, rng)
-        runs = self.run(plant, step, (y - plant.floor_m) / plant.rise_m, speed)
+        runs = self.run(plant, step, (y - plant.floor_m) / plant.rise_m, speed, joint.choices)
         rows = [rows_of(plant, model, m, runs, chosen[m], mean, self._of, self._meters) for m, model in enumerate(self.models)]
         return [[r.rows(step == k) for r in rows] for k in range(plant.n)]
 
@@ -210,12 +200,12 @@ def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler
     base = drawer.draw([_Wanted(k, zone, a_step // 3) for k, zone in enumerate(zones)], unequal=False)
     pieces = [cut(zone, base[k], places, scale[k], most) for k, zone in enumerate(zones)]
     everywhere = [_Wanted(k, piece, a_step // (3 * len(cuts))) for k, cuts in enumerate(pieces) for piece in cuts]
-    fit = _joined(base, drawer.draw(everywhere, unequal=False))
+    fit = _together(base, drawer.draw(everywhere, unequal=False))
     # Unequal speeds within a class, and states that the fit has not seen.
     other = drawer.draw(everywhere, unequal=True)
     if rare := [w for k in range(n) for w in _rare(plant, models, k, pieces[k], places, fit[k], 2 * a_step // 3)]:
-        fit = _joined(fit, drawer.draw(rare, unequal=False))
-        other = _joined(other, drawer.draw(rare, unequal=True))
+        fit = _together(fit, drawer.draw(rare, unequal=False))
+        other = _together(other, drawer.draw(rare, unequal=True))
     for k in range(n):
         for i, m in enumerate(models):
             m.pieces.append(pieces[k])
@@ -226,7 +216,7 @@ def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler
     return models
 
 
-def _joined(these: list[list[Rows]], others: list[list[Rows]]) -> list[list[Rows]]:
+def _together(these: list[list[Rows]], others: list[list[Rows]]) -> list[list[Rows]]:
     return [[a.joined(b) for a, b in zip(mine, more, strict=True)] for mine, more in zip(these, others, strict=True)]
 
 

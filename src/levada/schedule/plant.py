@@ -67,7 +67,7 @@ class Plant:
         self.rise_m: Floats = problem.max_level_m - problem.min_level_m
         self.floor_m = np.array([t.elevation_m for t in problem.network.tanks]) + problem.min_level_m
         self.x_least, self.x_most = self._limits()
-        self._remembered: dict[tuple[int, bytes, bytes, bytes], StepResult] = {}
+        self._remembered: dict[tuple[int, bytes, bytes, bytes, bytes], StepResult] = {}
         network = problem.network
         self.watched = []
         for c in self.components:
@@ -145,23 +145,23 @@ class Plant:
         """A step in EPANET from volumes (m3), remembered."""
         on, speed = self.pumps_on(step, counts, speeds)
         found = self.simulator.steps(np.array([step]), volume[None], np.where(on, speed, 0.0)[None], self.first_choice)[0]
-        self.remember(step, volume, counts, speeds, found)
+        self.remember(step, volume, counts, speeds, self.first_choice[0], found)
         return found
 
-    def remember(self, step: int, volume: Floats, counts: Ints, speeds: Floats, result: StepResult) -> None:
+    def remember(self, step: int, volume: Floats, counts: Ints, speeds: Floats, choices: Ints, result: StepResult) -> None:
         """Keep a simulated step for `simulated_steps`, which the bound's models are checked against."""
         if len(self._remembered) > _MOST_REMEMBERED:
             self._remembered.clear()
-        self._remembered[step, volume.tobytes(), counts.tobytes(), speeds.tobytes()] = result
+        self._remembered[step, volume.tobytes(), counts.tobytes(), speeds.tobytes(), choices.tobytes()] = result
 
-    def simulated_steps(self) -> list[tuple[int, Floats, Ints, Floats, StepResult]]:
-        """Steps remembered that lie on a way from the start without a violation: step, volumes before, counts, speeds, result; in order of time."""
+    def simulated_steps(self) -> list[tuple[int, Floats, Ints, Floats, Ints, StepResult]]:
+        """Steps remembered that lie on a way from the start without a violation: step, volumes before, counts, speeds, choices, result; in order of time."""
         clean = {(0, self.simulator.volumes(self.problem.initial_level_m).tobytes())}
         found = []
-        for (k, v, c, s), r in sorted(self._remembered.items(), key=lambda item: item[0][0]):
+        for (k, v, c, s, valves), r in sorted(self._remembered.items(), key=lambda item: item[0][0]):
             if r.severity == 0.0 and (k, v) in clean:
                 clean.add((k + 1, r.volume.tobytes()))
-                found.append((k, np.frombuffer(v), np.frombuffer(c, np.int64), np.frombuffer(s), r))
+                found.append((k, np.frombuffer(v), np.frombuffer(c, np.int64), np.frombuffer(s), np.frombuffer(valves, np.int64), r))
         return found
 
     def solve(self, step: int, x: Floats, on: NDArray[np.bool_], speed: Floats) -> Solve:

@@ -95,25 +95,28 @@ class PumpClass:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What one component's pumps do: how many of each of its classes run, and in which bin of mean speed."""
+    """What one component's pumps and valves do: how many of each of its classes run, and in which bin of mean speed; the choice of each of its valves."""
 
     counts: tuple[int, ...]
     bins: tuple[int, ...]
+    choices: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """A part of the network between tanks and reservoirs. Indices are the network's; `classes` index the list of pump classes."""
+    """A part of the network between tanks and reservoirs. Indices are the network's; `classes` index the list of pump classes, `valves`
+    those that the plan sets."""
 
     junctions: tuple[int, ...]
     tanks: tuple[int, ...]
     classes: tuple[int, ...]
+    valves: tuple[int, ...]
     floors: tuple[int, ...]
     """Indices of the pressure floors at its nodes."""
     links: frozenset[str]
     configurations: tuple[Configuration, ...]
     place: NDArray[np.int64]
-    """Configuration of each code, the code being the place in the product of the classes' states (off, then counts each with its bins)."""
+    """Configuration of each code, the code being the place in the product of the classes' states (off, then counts each with its bins) and the valves' choices."""
     is_complete: bool
     """False where there were too many configurations: then these are a sample of them, and no bound can be had."""
 
@@ -159,9 +162,10 @@ def components_of(problem: PumpingProblem, classes: tuple[PumpClass, ...], floor
         own = tuple(k for k, c in enumerate(classes) if network.pumps[c.pumps[0]].name in links)
         names = {network.junctions[i].name for i in members}
         floors = tuple(i for i, node in enumerate(floor_nodes) if node in names)
-        configurations, codes, is_complete = _configurations([classes[k] for k in own])
+        valves = tuple(v for v, valve in enumerate(problem.valves) if valve.link in links)
+        configurations, codes, is_complete = _configurations([classes[k] for k in own], [len(problem.valves[v].choices) for v in valves])
         found.append(Component(
-            junctions=members, tanks=tanks, classes=own, floors=floors, links=links, configurations=configurations, place=codes,
+            junctions=members, tanks=tanks, classes=own, valves=valves, floors=floors, links=links, configurations=configurations, place=codes,
             is_complete=is_complete,
         ))  # fmt: skip
     return tuple(found)
@@ -170,8 +174,10 @@ def components_of(problem: PumpingProblem, classes: tuple[PumpClass, ...], floor
 def most_configurations(problem: PumpingProblem, classes: tuple[PumpClass, ...]) -> int:
     """How many configurations that component has which has most."""
     pumps = problem.network.pumps
-    totals = [prod(len(_states(c)) for c in classes if pumps[c.pumps[0]].name in links) for links, _, _ in _parts(problem)]
-    return max(totals, default=1)
+    return max((
+        prod(len(_states(c)) for c in classes if pumps[c.pumps[0]].name in links) * prod(len(v.choices) for v in problem.valves if v.link in links)
+        for links, _, _ in _parts(problem)
+    ), default=1)  # fmt: skip
 
 
 def _parts(problem: PumpingProblem) -> list[tuple[frozenset[str], tuple[int, ...], set[str]]]:
@@ -209,13 +215,14 @@ def _states(c: PumpClass) -> list[tuple[int, int]]:
     return [(0, 0)] + [(n, b) for n in range(1, len(c.pumps) + 1) for b in range(len(c.bins))]
 
 
-def _configurations(classes: list[PumpClass]) -> tuple[tuple[Configuration, ...], NDArray[np.int64], bool]:
-    """All products of the classes' states, or an even sample where they are too many, each other code going to the nearest by counts."""
+def _configurations(classes: list[PumpClass], choices: list[int]) -> tuple[tuple[Configuration, ...], NDArray[np.int64], bool]:
+    """All products of the classes' states and the valves' `choices`, or an even sample where they are too many, each other code going to the nearest by counts."""
     states = [_states(c) for c in classes]
-    total = int(np.prod([len(s) for s in states], dtype=np.float64))
+    total = int(np.prod([*(len(s) for s in states), *choices], dtype=np.float64))
     if total > MOST_CODES:
-        raise ProblemError("network", f"{sum(len(c.pumps) for c in classes)} pumps act on one part between tanks: {total} ways to run them are too many; set some out of service or split the model")
-    products = [Configuration(tuple(n for n, _ in s), tuple(b for _, b in s)) for s in product(*states)]
+        raise ProblemError("network", f"{sum(len(c.pumps) for c in classes)} pumps act on one part between tanks: {total} ways to run them, with the valves that the plan sets, are too many; set some out of service or split the model")
+    settings = list(product(*(range(c) for c in choices)))
+    products = [Configuration(tuple(n for n, _ in s), tuple(b for _, b in s), v) for s in product(*states) for v in settings]
     if total <= MOST_CONFIGURATIONS:
         return tuple(products), np.arange(total), True
     chosen = np.unique(np.linspace(0, total - 1, MOST_CONFIGURATIONS // 2).astype(np.int64))

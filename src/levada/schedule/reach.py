@@ -2,7 +2,8 @@
 
 A zone bounds each tank's level and the difference of each two. Tanks that hang on one network pull each other together, so differences stay
 small, and over a small zone the plant is nearly linear: this is what makes the bound tight.
-A zone is propagated through the response surfaces of every configuration, widened by a safety share, and cut at the tank limits.
+A zone is propagated through the response surfaces of every configuration and by true steps, widened by a safety share, and cut at the tank limits.
+Surfaces are smooth: that others rise much faster once a tank is full and shut, only the true steps know.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ import numpy as np
 
 from levada.domain.series import Floats
 from levada.schedule.plant import Ints, Plant
-from levada.schedule.surface import Surface
+from levada.schedule.relaxation_samples import draw_speeds, pump_speeds, run_steps
+from levada.schedule.surface import Surface, joined
 
 __all__ = ["Zone", "draw_each", "reach", "whole"]
 
 _WIDEN = 0.1
 """Share by which a step's reach is widened on both sides: surfaces are not EPANET."""
+
+_TRUE_STEPS = 8
+"""True steps from each state, at most, at configurations in turn."""
 
 _MOST_TANKS_WITH_DIFFERENCES = 4
 _ORDERS = 8
@@ -111,8 +116,8 @@ def _start(plant: Plant) -> Zone:
     return Zone(y[:, None] - y[None, :])
 
 
-def reach(plant: Plant, surfaces: list[Surface], rng: np.random.Generator, points: int) -> list[Zone]:
-    """Zones at the n + 1 instants, from `points` states drawn in each."""
+def reach(plant: Plant, surfaces: list[Surface], rng: np.random.Generator, points: int, true_points: int) -> list[Zone]:
+    """Zones at the n + 1 instants: by surfaces from `points` states drawn in each, by true steps from `true_points`, 0 for none."""
     problem, limit = plant.problem, whole(plant)
     zones = [_start(plant)]
     h = problem.hydraulic_step_s
@@ -121,6 +126,8 @@ def reach(plant: Plant, surfaces: list[Surface], rng: np.random.Generator, point
         duration = int(problem.steps.durations_s[k])
         for at_s in range(0, duration, h):
             zone = _forward(plant, surfaces, k, min(h, duration - at_s), zone, limit, rng, points)
+        if true_points:
+            zone = Zone.closed(np.minimum(np.maximum(zone.d, _true(plant, surfaces, k, zones[-1], rng, true_points)), limit.d))
         zones.append(zone)
     return zones
 
@@ -154,3 +161,26 @@ def _forward(plant: Plant, surfaces: list[Surface], k: int, h: int, zone: Zone, 
     # Levels rest at a limit at worst, and so does the difference to a tank that goes on moving: cut levels only after all has moved.
     closed = Zone.closed(np.minimum(d, limit.d))
     return limit if closed.is_empty else closed
+
+
+def _true(plant: Plant, surfaces: list[Surface], k: int, zone: Zone, rng: np.random.Generator, points: int) -> Floats:
+    """What bounds the states after true steps from some states of a zone, as `Zone.d`; -inf where no step holds all limits."""
+    each = min(_TRUE_STEPS, max(len(s.counts) for s in surfaces))
+    y = zone.draw(points, rng)
+    rows, size = len(y) * each, plant.tanks + 1
+    ready = [s.ready(plant, k) for s in surfaces]
+    if not all(len(c) for c in ready):
+        return np.full((size, size), -np.inf)
+    joint = joined(plant, surfaces, [np.concatenate([rng.permutation(np.resize(rng.permutation(c), each)) for _ in y]) for c in ready])
+    speed = pump_speeds(plant, rng, joint.counts, draw_speeds(rng, joint.counts, joint.low, joint.high), unequal=False)
+    runs = run_steps(plant, np.full(rows, k), (np.repeat(y, each, axis=0) - plant.floor_m) / plant.rise_m, speed, joint.choices)
+    y0 = np.concatenate([np.zeros((len(y), 1)), y], axis=1)
+    d = y0[:, :, None] - y0[:, None, :]
+    for m in range(len(surfaces)):
+        # What components do adds up: from each point the most that each can do, whichever else the others do.
+        dy = np.concatenate([np.zeros((rows, 1)), runs.inflow[:, m] / plant.span * plant.rise_m], axis=1)
+        moves = (dy[:, :, None] - dy[:, None, :]).reshape(len(y), each, size, size)
+        holds = runs.holds[:, m].reshape(len(y), each, 1, 1)
+        top, bottom = np.where(holds, moves, -np.inf).max(axis=1), np.where(holds, moves, np.inf).min(axis=1)
+        d += np.where(np.isfinite(top), top + _WIDEN * (top - bottom), -np.inf)
+    return np.asarray(d.max(axis=0), np.float64)

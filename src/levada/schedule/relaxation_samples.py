@@ -80,24 +80,23 @@ def pump_speeds(plant: Plant, rng: np.random.Generator, counts: Ints, mean: Floa
     return speed
 
 
-Run = Callable[[Plant, Ints, Floats, Floats], Runs]
-"""Planning steps by row: step (N,), from states x (N, tanks) with pumps at speeds (N, pumps)."""
+Run = Callable[[Plant, Ints, Floats, Floats, Ints], Runs]
+"""Planning steps by row: step (N,), from states x (N, tanks) with pumps at speeds (N, pumps) and valves at choices (N, valves)."""
 
 
-def run_steps(plant: Plant, step: Ints, x: Floats, speed: Floats, solved: list[tuple[Ints, Floats]] | None = None) -> Runs:
-    """Planning steps by row: step (N,), from states x (N, tanks) with pumps at `speed` (N, pumps), valves at their first choice. Rows and volumes of
+def run_steps(plant: Plant, step: Ints, x: Floats, speed: Floats, choice: Ints, solved: list[tuple[Ints, Floats]] | None = None) -> Runs:
+    """Planning steps by row: step (N,), from states x (N, tanks) with pumps at `speed` (N, pumps) and valves at `choice` (N, valves). Rows and volumes of
     all solves are added to `solved`.
 
     Steps that are not over after 50 solves are given up, and do not hold: one in a hundred is cut at every second, and takes as long as all others.
     """
     problem, engine = plant.problem, plant.simulator
     rows, tanks, parts = len(x), plant.tanks, len(plant.components)
-    order = np.lexsort((*speed.T, step))  # demands and pumps are set once a run of like rows
+    order = np.lexsort((*choice.T, *speed.T, step))  # demands, valves and pumps are set once a run of like rows
     back = np.argsort(order, kind="stable")
-    steps, x, speed = step[order], x[order], speed[order]
+    steps, x, speed, choice = step[order], x[order], speed[order], choice[order]
     duration, h = np.array(problem.steps.durations_s, np.int64)[steps], problem.hydraulic_step_s
     volume = plant.volume(x)
-    choice = np.repeat(plant.first_choice, rows, axis=0)
     inflow, energy = np.zeros((rows, parts, tanks)), np.zeros((rows, plant.pumps))
     flow = np.zeros((rows, plant.pumps))
     holds, barred = np.ones((rows, parts), bool), np.zeros((rows, parts, tanks), bool)
@@ -135,13 +134,13 @@ def run_steps(plant: Plant, step: Ints, x: Floats, speed: Floats, solved: list[t
     return Runs(x, inflow, energy, _by_class(plant, flow), plant.state(volume), holds, barred, _is_brimful(plant, plant.volume(x))).rows(back)
 
 
-def run_solves(plant: Plant, step: Ints, x: Floats, speed: Floats) -> Runs:
+def run_solves(plant: Plant, step: Ints, x: Floats, speed: Floats, choice: Ints) -> Runs:
     """What planning steps would come to if all of each went on as at its one solve, by row as `run_steps`: `after` may lie beyond the limits."""
-    order = np.lexsort((*speed.T, step))
+    order = np.lexsort((*choice.T, *speed.T, step))
     back = np.argsort(order, kind="stable")
-    steps, x, speed = step[order], x[order], speed[order]
+    steps, x, speed, choice = step[order], x[order], speed[order], choice[order]
     duration = np.array(plant.problem.steps.durations_s, np.int64)[steps]
-    s, given, barred, ok = _solved(plant, steps, plant.volume(x), speed, np.repeat(plant.first_choice, len(x), axis=0))
+    s, given, barred, ok = _solved(plant, steps, plant.volume(x), speed, choice)
     inflow = given * duration[:, None, None]
     return Runs(
         x=x, inflow=inflow, energy_kwh=s.power * duration[:, None] / 3.6e6, flow=_by_class(plant, s.flow), after=x + inflow.sum(axis=1) / plant.span, holds=ok,

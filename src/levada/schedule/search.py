@@ -22,6 +22,7 @@ from levada.schedule.bound import Relaxation
 from levada.schedule.candidate import Candidate, Runner, Trial, penalty
 from levada.schedule.models import Models
 from levada.schedule.plant import Ints, Plant
+from levada.schedule.surface import joined
 
 __all__ = ["BROKEN", "Actions", "Candidate", "Forecast", "Lean", "Outlook", "actions_of", "beam"]
 
@@ -42,10 +43,12 @@ Outlook = Callable[[int, Floats, Ints, Ints], Floats]
 
 @dataclass(frozen=True)
 class Actions:
-    """What may be done in one step: counts, speeds (actions, classes), and the configuration of each component (actions, components)."""
+    """What may be done in one step: counts, speeds (actions, classes), choices (actions, valves), and the configuration of each component (actions,
+    components)."""
 
     counts: Ints
     speeds: Floats
+    choices: Ints
     configuration: Ints
 
 
@@ -94,16 +97,13 @@ def actions_of(plant: Plant, models: list[Models], relaxation: Relaxation) -> li
             mine.sort(key=lambda item: item[0])
             parts.append(mine[:_MOST_ACTIONS])
         joint = sorted(product(*parts), key=lambda items: sum(i[0] for i in items))[:_MOST_ACTIONS] if len(parts) <= 3 else _join(parts)
-        counts = np.zeros((len(joint), len(plant.classes)), np.int64)
+        configuration = np.array([[c for _, c, _ in items] for items in joint], np.int64)
+        taken = joined(plant, [m.surface for m in models], list(configuration.T))
         speeds = np.zeros((len(joint), len(plant.classes)))
-        configuration = np.zeros((len(joint), len(models)), np.int64)
         for a, items in enumerate(joint):
-            for m, (_, c, speed) in enumerate(items):
-                own = list(models[m].surface.component.classes)
-                counts[a, own] = models[m].surface.counts[c]
-                speeds[a, own] = np.where(models[m].surface.counts[c] > 0, speed, 0.0)
-                configuration[a, m] = c
-        found.append(Actions(counts, speeds, configuration))
+            for model, (_, _, speed) in zip(models, items, strict=True):
+                speeds[a, list(model.surface.component.classes)] = speed
+        found.append(Actions(taken.counts, np.where(taken.counts > 0, speeds, 0.0), taken.choices, configuration))
     return found
 
 
@@ -169,7 +169,7 @@ def beam(
         first = state.past[i, 0] if k else a.counts[j]
         kept = _keep(score, ahead.x, a.counts[j], used[i, j], first if bars.is_periodic else np.zeros_like(first), limited, width)
         i, j = i[kept], j[kept]
-        step = runner.steps(k, state.volume[i], a.counts[j], a.speeds[j], np.repeat(plant.first_choice, len(i), axis=0))
+        step = runner.steps(k, state.volume[i], a.counts[j], a.speeds[j], a.choices[j])
         grid = whole.grid_kw(np.full(len(i), k), step.power)
         gained = whole.totals(k, whole.co2_kg(np.full(len(i), k), grid), step.source)
         peak = np.maximum(state.peak_kw[i], grid)
@@ -189,7 +189,7 @@ def beam(
             row = int(i[row])
         taken.reverse()
         speeds = np.array([actions[k].speeds[action] for k, action in enumerate(taken)])
-        found.append((state.past[r], speeds, runner.first_choices))
+        found.append((state.past[r], speeds, np.array([actions[k].choices[action] for k, action in enumerate(taken)])))
     return found
 
 

@@ -93,7 +93,7 @@ def solve(
         again = _planned(plant, Plant(asked, engine), work, teller, plan.judged.schedule, engine)
         plan = min(again, plan, key=lambda p: _order(p.judged.trajectory))
     # What bounds the problem asked, and what water is worth in it, is not changed by room.
-    judged, bounds, water = plan.judged, first.bounds, first.water
+    judged, bounds, water = _accepted(plan, plant, engine), first.bounds, first.water
     trajectory, used = judged.trajectory, judged.plant
     water = np.stack([np.interp(used.problem.steps.offsets_s, problem.steps.offsets_s, w) for w in water.T], axis=1)
     return Solution(
@@ -110,11 +110,20 @@ def solve(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Planned:
-    """The best schedule found, judged by the problem as it was asked; bounds, and what water is worth."""
+    """The best schedule found, judged by the problem as it was asked; others that hold all limits by the search's own simulation; bounds, and what water is worth."""
 
     judged: _Judged
+    spare: list[PumpSchedule]
     bounds: list[Bound]
     water: Floats
+
+
+def _accepted(plan: _Planned, plant: Plant, engine: Callable[[PumpingProblem], Engine]) -> _Judged:
+    """The best of a plan, or where the audit alone refuses that, the first of the others that it accepts: a solve that EPANET does not bring to an end is not mended by room."""
+    if not plan.judged.is_refused:
+        return plan.judged
+    others = (_judged(plant, schedule, engine) for schedule in plan.spare)
+    return next((j for j in others if not j.trajectory.violations), plan.judged)
 
 
 def _planned(
@@ -124,7 +133,7 @@ def _planned(
     problem = roomy.problem
     if problem.scenarios is None:
         found = _solve_from(start, roomy, work, teller)
-        best, others, bounds, water = found.schedule, found.others, found.bounds, found.water
+        best, others, spare, bounds, water = found.schedule, found.others, found.spare, found.bounds, found.water
     else:
         # The bound of the problem without scenarios stands: they only take schedules away.
         solved: list[_Found] = []
@@ -134,14 +143,14 @@ def _planned(
             return solved[-1].schedule
 
         best = solve_with_scenarios(problem, once, engine)
-        others, bounds, water = [], solved[0].bounds, solved[0].water
+        others, spare, bounds, water = [], [], solved[0].bounds, solved[0].water
     judged = _judged(plant, best, engine)
     if problem.switch_resolution_s is not None:
         asked, freed = free_instants(roomy, Fits(roomy), [best, *others], _rng(problem, work), work.switch_solves, teller, engine)
         judged = min(judged, _judged(Plant(asked, engine), freed, engine), key=lambda j: _order(j.trajectory))
         bounds = [replace(b, value=None, why="pumps may be switched within steps, and it knows switches at their edges only") for b in bounds]
         bounds.append(bound_within_steps(roomy, Fits(roomy), work, _rng(problem, work), judged.plant.problem, judged.schedule, judged.trajectory))
-    return _Planned(judged=judged, bounds=bounds, water=water)
+    return _Planned(judged=judged, spare=spare, bounds=bounds, water=water)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -169,10 +178,11 @@ def _rng(problem: PumpingProblem, work: Work) -> np.random.Generator:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Found:
-    """The best schedule, and others found beside it."""
+    """The best schedule, others found beside it, and such to fall back on where the audit refuses the best."""
 
     schedule: PumpSchedule
     others: list[PumpSchedule]
+    spare: list[PumpSchedule]
     bounds: list[Bound]
     water: Floats
 
@@ -195,6 +205,7 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
     bounds: list[Bound] = []
     best: PumpSchedule | None = None
     others: list[PumpSchedule] = []
+    spare: list[PumpSchedule] = []
     water = np.zeros((plant.n + 1, plant.tanks))
     if applies(plant):
         exact = search_exactly(plant, rng, fits, work, known, teller)
@@ -217,6 +228,7 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
     if not (is_over(work.gap, *bounds) or (level_bound is not None and is_over(little, level_bound))):
         found = broad.search(plant, rng, fits, work, known, teller)
         bounds.append(found.bound)
+        spare = found.spare
         if best is None or _order(plant.simulator.run(found.schedule)) < _order(plant.simulator.run(best)):
             best, others = found.schedule, [*others, *([] if best is None else [best])]
         else:
@@ -226,7 +238,7 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
         # Values are held against what has been simulated since.
         level_bound = None if by_level is None else by_level.bound()
     bounds += [] if level_bound is None else [level_bound]
-    return _Found(schedule=best if best is not None else rules_within_starts(plant, fits), others=others, bounds=bounds, water=water)
+    return _Found(schedule=best if best is not None else rules_within_starts(plant, fits), others=others, spare=spare, bounds=bounds, water=water)
 
 
 def explain_schedule(problem: PumpingProblem, schedule: PumpSchedule, engine: Callable[[PumpingProblem], Engine] = Simulator) -> tuple[SwitchReason, ...]:

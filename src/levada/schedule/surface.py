@@ -20,7 +20,7 @@ from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Component
 from levada.schedule.relaxation_samples import pump_speeds
 
-__all__ = ["Sampler", "Surface", "fit_surfaces"]
+__all__ = ["Sampler", "Surface", "fit_surfaces", "joined"]
 
 _MOST_GROUPS = 12
 """Up to so many different demands of a component, each has surfaces of its own."""
@@ -74,6 +74,8 @@ class Surface:
     high: Floats
     """Range of speeds by configuration and class, (configurations, classes)."""
     counts: Ints
+    choices: Ints
+    """Choice of each of the component's valves by configuration, (configurations, its valves)."""
     head: tuple[Floats, Floats]
     """Head (m) at state 0 and its rise (m) to state 1, of the component's tanks."""
     is_linear: bool = False
@@ -105,6 +107,11 @@ class Surface:
     def _state_pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         size = len(self.component.tanks) + 1
         return (np.zeros(size, np.intp), np.arange(size)) if self.is_linear else np.triu_indices(size)
+
+    def ready(self, plant: Plant, k: int) -> Ints:
+        """Configurations that outages and orders leave in step k."""
+        own = list(self.component.classes)
+        return np.flatnonzero((self.counts <= plant.available[k, own]).all(axis=1) & (self.counts >= plant.forced[k, own]).all(axis=1))
 
     def features(self, step: Ints, x: Floats, speed_u: Floats) -> Floats:
         """Quadratic features, (N, features). step (N,), x (N, tanks of the component), speed_u (N, classes) within -1..1 of the bin."""
@@ -163,6 +170,27 @@ class Surface:
 
 
 @dataclass(frozen=True, slots=True)
+class Joint:
+    """What configurations of all components come to by row: counts and ranges of speed (N, classes), choices (N, valves)."""
+
+    counts: Ints
+    low: Floats
+    high: Floats
+    choices: Ints
+
+
+def joined(plant: Plant, surfaces: list[Surface], chosen: list[Ints]) -> Joint:
+    """Configurations (N,) of each component, put together."""
+    shape = len(chosen[0]), len(plant.classes)
+    found = Joint(np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape), np.repeat(plant.first_choice, len(chosen[0]), axis=0))
+    for s, c in zip(surfaces, chosen, strict=True):
+        own = list(s.component.classes)
+        found.counts[:, own], found.low[:, own], found.high[:, own] = s.counts[c], s.low[c], s.high[c]
+        found.choices[:, list(s.component.valves)] = s.choices[c]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class Sampler:
     """What is sampled, and by which random numbers."""
 
@@ -179,13 +207,12 @@ class Sampler:
         """EPANET's answers by row: steps (N,), states (N, tanks), and of each component its configurations (N,) and mean speeds (N, classes). For each
         component the outputs in the order of `Surface`, and whether all its running pumps deliver, (N,)."""
         plant, n = self.plant, len(step)
-        counts, means = np.zeros((n, len(plant.classes)), np.int64), np.zeros((n, len(plant.classes)))
-        for s, c, mean in zip(surfaces, chosen, speeds, strict=True):
-            own = list(s.component.classes)
-            counts[:, own], means[:, own] = s.counts[c], mean
-        speed = pump_speeds(plant, self.rng, counts, means, unequal=False)
+        joint, means = joined(plant, surfaces, chosen), np.zeros((n, len(plant.classes)))
+        for s, mean in zip(surfaces, speeds, strict=True):
+            means[:, list(s.component.classes)] = mean
+        speed = pump_speeds(plant, self.rng, joint.counts, means, unequal=False)
         running = speed > 0
-        solved = plant.simulator.solves_at(step, plant.volume(x), speed, np.repeat(plant.first_choice, n, axis=0))
+        solved = plant.simulator.solves_at(step, plant.volume(x), speed, joint.choices)
         found = []
         for m, s in enumerate(surfaces):
             part_of, floors = s.component, list(s.component.floors)
@@ -224,8 +251,9 @@ def fit_surfaces(plant: Plant, sampler: Sampler, cloud: list[Floats], extra: int
                 if state.counts[i]:
                     low[c, i], high[c, i] = plant.classes[k].bins[state.bins[i]]
         counts = np.array([s.counts for s in component.configurations], np.int64).reshape(len(component.configurations), len(component.classes))
+        choices = np.array([s.choices for s in component.configurations], np.int64).reshape(len(component.configurations), len(component.valves))
         tanks = list(component.tanks)
-        surfaces.append(Surface(component=component, group=group, demand=demand, low=low, high=high, counts=counts, head=(plant.floor_m[tanks], plant.rise_m[tanks]), is_linear=is_many))
+        surfaces.append(Surface(component=component, group=group, demand=demand, low=low, high=high, counts=counts, choices=choices, head=(plant.floor_m[tanks], plant.rise_m[tanks]), is_linear=is_many))
     # One solve serves all components: draw for the one that lacks most, and give each other what it lacks most in that step's group.
     lacking = [np.full((int(s.group.max()) + 1, len(s.counts)), int(1.5 * s.size) + extra) for s in surfaces]
     members = [[np.flatnonzero(s.group == g) for g in range(int(s.group.max()) + 1)] for s in surfaces]

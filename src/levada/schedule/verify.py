@@ -32,8 +32,8 @@ _TOLERANCE = 1e-6
 _WIDEN = 1.5
 _NEAR_M = 1e-6
 
-Step = tuple[int, Floats, Floats]
-"""Planning step, volumes (tanks,) at its start, speeds (pumps,), 0 for off."""
+Step = tuple[int, Floats, Floats, Ints]
+"""Planning step, volumes (tanks,) at its start, speeds (pumps,), 0 for off, choices (valves,)."""
 
 
 def verify(plant: Plant, models: list[Models], zones: list[Zone], forecast: Forecast, must: list[Step], others: list[Step]) -> tuple[int, int]:
@@ -69,26 +69,28 @@ def _solves_of(plant: Plant, steps: list[Step]) -> list[Step]:
     if not steps:
         return []
     solved: list[tuple[Ints, Floats]] = []
-    run_steps(plant, np.array([k for k, *_ in steps]), plant.state(np.array([v for _, v, _ in steps])), np.array([speed for *_, speed in steps]), solved)
-    return [(steps[r][0], v, steps[r][2]) for rows, volume in solved for r, v in zip(rows.tolist(), volume, strict=True)]
+    of, volumes, speeds, choices = (np.array(column) for column in zip(*steps, strict=True))
+    run_steps(plant, of, plant.state(volumes), speeds, choices, solved)
+    return [(steps[r][0], v, *steps[r][2:]) for rows, volume in solved for r, v in zip(rows.tolist(), volume, strict=True)]
 
 
 def steps_of(plant: Plant, steps: Ints, level_m: Floats, schedule: PumpSchedule) -> list[Step]:
     """Planning steps (N,), or parts of them, from levels (N, tanks) with what each row of a schedule runs."""
-    return [(k, plant.simulator.volumes(level), np.where(on, speed, 0.0)) for k, level, on, speed in zip(steps.tolist(), level_m, schedule.on, schedule.speed, strict=True)]
+    speeds, choices = np.where(schedule.on, schedule.speed, 0.0), schedule.valve_choice if plant.problem.valves else np.zeros((len(steps), 0), np.int64)
+    return [(k, plant.simulator.volumes(level), speed, choice) for k, level, speed, choice in zip(steps.tolist(), level_m, speeds, choices, strict=True)]
 
 
 def _verify_step(plant: Plant, models: list[Models], zones: list[Zone], forecast: Forecast, k: int, steps: list[Step], run: Run) -> int:
     x = plant.state(np.array([s[1] for s in steps]))
-    speed = np.array([s[2] for s in steps])
+    speed, choice = np.array([s[2] for s in steps]), np.array([s[3] for s in steps])
     counts, speeds = plant.by_class(speed)
-    runs = run(plant, np.full(len(x), k), x, speed)
+    runs = run(plant, np.full(len(x), k), x, speed, choice)
     # What was given up is no step of the models' either.
     whole = np.flatnonzero(runs.holds.any(axis=1))
-    runs, x, counts, speeds = runs.rows(whole), x[whole], counts[whole], speeds[whole]
+    runs, x, counts, speeds, choice = runs.rows(whole), x[whole], counts[whole], speeds[whole], choice[whole]
     if not len(x):
         return 0
-    parts = forecast.configuration(counts, speeds)
+    parts = forecast.configuration(counts, speeds, choice)
     bad = np.zeros(len(x), bool)
     place = _pieces_of(plant, models[0].pieces[k], zones, k, x, bad)
     for i, m in enumerate(models):
