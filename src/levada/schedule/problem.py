@@ -216,7 +216,7 @@ def _states(c: PumpClass) -> list[tuple[int, int]]:
 
 
 def _configurations(classes: list[PumpClass], choices: list[int]) -> tuple[tuple[Configuration, ...], NDArray[np.int64], bool]:
-    """All products of the classes' states and the valves' `choices`, or an even sample where they are too many, each other code going to the nearest by counts."""
+    """All products of the classes' states and the valves' `choices`, or an even sample where they are too many, each other code going to the nearest by counts, then by choices."""
     states = [_states(c) for c in classes]
     total = int(np.prod([*(len(s) for s in states), *choices], dtype=np.float64))
     if total > MOST_CODES:
@@ -226,8 +226,9 @@ def _configurations(classes: list[PumpClass], choices: list[int]) -> tuple[tuple
     if total <= MOST_CONFIGURATIONS:
         return tuple(products), np.arange(total), True
     chosen = np.unique(np.linspace(0, total - 1, MOST_CONFIGURATIONS // 2).astype(np.int64))
-    counts = np.array([p.counts for p in products], np.int64)
-    place = np.array([int(np.abs(counts[chosen] - c).sum(axis=1).argmin()) for c in counts], np.int64)
+    counts, valves = np.array([p.counts for p in products], np.int64), np.array([p.choices for p in products], np.int64).reshape(total, -1)
+    away = ((1 + valves.shape[1]) * np.abs(counts[chosen] - c).sum(axis=1) + (valves[chosen] != v).sum(axis=1) for c, v in zip(counts, valves, strict=True))
+    place = np.array([int(d.argmin()) for d in away], np.int64)
     place[chosen] = np.arange(len(chosen))
     return tuple(products[i] for i in chosen), place, False
 
