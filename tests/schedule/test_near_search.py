@@ -8,8 +8,8 @@ from tests.schedule.feature_cases import PRICE, with_valve
 from tests.schedule.small_networks import Small
 
 from levada.hydraulics.audit import audit
-from levada.schedule import near as near_of
 from levada.schedule import exact, near_search, solve
+from levada.schedule import near as near_of
 from levada.schedule import problem as problem_parts
 from levada.schedule.assignment import Fits
 from levada.schedule.candidate import Runner

@@ -31,6 +31,7 @@ from levada.schedule.progress import Progress, Teller
 from levada.schedule.reasons import SwitchReason, explain
 from levada.schedule.room import with_room
 from levada.schedule.scenarios import scenario_violations, solve_with_scenarios
+from levada.schedule.steady import steadied
 
 __all__ = ["Solution", "explain_schedule", "solve"]
 
@@ -145,6 +146,9 @@ def _planned(
         best = solve_with_scenarios(problem, once, engine)
         others, spare, bounds, water = [], [], solved[0].bounds, solved[0].water
     judged = _judged(plant, best, engine)
+    if problem.valves:
+        calmer = _judged(plant, steadied(Runner(plant, Fits(plant)), best, _classes(plant, best)), engine)
+        best, judged = (best, judged) if calmer.trajectory.violations else (calmer.schedule, calmer)
     if problem.switch_resolution_s is not None:
         asked, freed = free_instants(roomy, Fits(roomy), [best, *others], _rng(problem, work), work.switch_solves, teller, engine)
         judged = min(judged, _judged(Plant(asked, engine), freed, engine), key=lambda j: _order(j.trajectory))
