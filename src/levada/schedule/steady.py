@@ -66,8 +66,10 @@ def _with_one_change_less(choices: Ints, before: Ints) -> list[Ints]:
     for v in range(choices.shape[1]):
         edges = [0, *(np.flatnonzero(np.diff(choices[:, v])) + 1).tolist(), n]
         for a, b in pairwise(edges):
-            around = {int(choices[a - 1, v]) if a else int(before[v])} | ({int(choices[b, v])} if b < n else set())
-            for choice in sorted(around - {int(choices[a, v])}):
+            now, last = int(choices[a, v]), int(choices[a - 1, v] if a else before[v])
+            # Where the first stretch is as before the start, setting it as the one after moves a change and takes none away.
+            around = {last} if b == n or now == last else {last, int(choices[b, v])}
+            for choice in sorted(around - {now}):
                 other = choices.copy()
                 other[a:b, v] = choice
                 found.append(other)
