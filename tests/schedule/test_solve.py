@@ -239,3 +239,18 @@ def test_where_the_audit_refuses_the_best_the_cheapest_other_that_it_accepts_is_
     assert not np.array_equal(other.schedule.on, best.schedule.on)
     assert best.certificate.cost < other.certificate.cost < 1.5 * best.certificate.cost
     assert judge(problem, other.schedule).accepted
+
+
+def test_valves_with_more_settings_than_can_be_modelled_cost_the_bound_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Small(demand_l_per_s=38)
+    problem = with_valve(small.problem(n=5, prices=[0.1, 0.3, 0.1, 0.25, 0.2], max_starts=np.full(2, 3)), small)
+    proved = solve(problem)
+    # Three ways to run two like pumps, six with the valve.
+    monkeypatch.setattr(sys.modules["levada.schedule.problem"], "MOST_CONFIGURATIONS", 3)
+    monkeypatch.setattr(sys.modules["levada.schedule.problem"], "MOST_CODES", 3)
+    monkeypatch.setattr(sys.modules["levada.schedule.exact"], "_MOST_JOINT", 0)
+    found = solve(problem)
+    assert found.certificate.cost <= 1.02 * proved.certificate.cost
+    assert found.certificate.lower_bound is None
+    assert "more configurations of pumps and valves" in found.certificate.method
+    assert audit(problem, found.schedule).accepted

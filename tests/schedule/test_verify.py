@@ -14,7 +14,7 @@ from levada.schedule.models import Models
 from levada.schedule.plant import Plant
 from levada.schedule.reach import Zone
 from levada.schedule.surface import Sampler
-from levada.schedule.verify import Step, verify
+from levada.schedule.verify import simulated, verify
 from levada.schedule.whole import Whole
 
 
@@ -27,10 +27,6 @@ def checked() -> tuple[Plant, Forecast]:
     return plant, Forecast(plant, surfaces, Whole(plant, Fits(plant)))
 
 
-def _simulated(plant: Plant) -> list[Step]:
-    return [(k, volume, np.where(*plant.pumps_on(k, counts, speeds), 0.0), choices) for k, volume, counts, speeds, choices, _ in plant.simulated_steps()]
-
-
 def _fresh(plant: Plant) -> tuple[list[Models], list[Zone]]:
     _, models, zones, _ = relaxed(plant.problem)
     return models, zones
@@ -39,10 +35,10 @@ def _fresh(plant: Plant) -> tuple[list[Models], list[Zone]]:
 def test_few_true_steps_fail_and_none_after_they_were_widened(checked: tuple[Plant, Forecast]) -> None:
     plant, forecast = checked
     models, zones = _fresh(plant)
-    steps, failed = verify(plant, models, zones, forecast, [], _simulated(plant))
+    steps, failed = verify(plant, models, zones, forecast, [], simulated(plant))
     assert steps > 300
     assert failed < 0.1 * steps
-    assert verify(plant, models, zones, forecast, [], _simulated(plant)) == (steps, 0)
+    assert verify(plant, models, zones, forecast, [], simulated(plant)) == (steps, 0)
 
 
 def test_margins_that_are_too_small_are_found_and_widened(checked: tuple[Plant, Forecast]) -> None:
@@ -52,17 +48,17 @@ def test_margins_that_are_too_small_are_found_and_widened(checked: tuple[Plant, 
         for patches in m.patches:
             for patch in patches:
                 patch.low, patch.high = 0 * patch.low - 1.0, 0 * patch.high - 1.0
-    steps, failed = verify(plant, models, zones, forecast, [], _simulated(plant))
+    steps, failed = verify(plant, models, zones, forecast, [], simulated(plant))
     # The first that fails in a step widens the others of its configuration.
     assert failed > 0.3 * steps
-    assert verify(plant, models, zones, forecast, [], _simulated(plant))[1] == 0
+    assert verify(plant, models, zones, forecast, [], simulated(plant))[1] == 0
 
 
 def test_a_configuration_thought_impossible_that_ran_refutes_the_models(checked: tuple[Plant, Forecast]) -> None:
     plant, forecast = checked
     models, zones = _fresh(plant)
     models[0].patches[0].clear()
-    verify(plant, models, zones, forecast, [], _simulated(plant))
+    verify(plant, models, zones, forecast, [], simulated(plant))
     assert models[0].is_refuted
 
 
@@ -74,6 +70,6 @@ def test_a_state_outside_the_zone_widens_it(checked: tuple[Plant, Forecast]) -> 
     models[0].pieces[3][:] = [narrow]
     for m in models:
         m.patches[3] = [p for p in m.patches[3] if p.piece == 0]
-    _, failed = verify(plant, models, zones, forecast, [], _simulated(plant))
+    _, failed = verify(plant, models, zones, forecast, [], simulated(plant))
     assert failed > 0
     assert (zones[3].d > narrow.d).any()

@@ -211,6 +211,11 @@ class PumpingProblem:
         self._check_sources(n)
         self._check_valves()
 
+    @property
+    def initial_choice(self) -> Ints:
+        """The choice of each valve in force before the start, (valves,)."""
+        return np.array([v.initial for v in self.valves], np.int64)
+
     def at_other_hydraulic_steps(self) -> tuple[PumpingProblem, ...]:
         """The same problem at each of also_hydraulic_steps_s alone."""
         return tuple(replace(self, hydraulic_step_s=step_s, also_hydraulic_steps_s=()) for step_s in self.also_hydraulic_steps_s)

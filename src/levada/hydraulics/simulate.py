@@ -242,14 +242,11 @@ class Simulator:
 
     def solve(self, step: int, volume: Floats, on: Bools, speed: Floats) -> Solve:
         """One hydraulic solve with the demand of `step` at tank volumes (m3), valves at their first choice. `on`, `speed` (pumps,)."""
-        return self.solves_at(np.array([step]), volume[None], np.where(on, speed, 0.0)[None], self._first_choice())[0]
+        return self.solves_at(np.array([step]), volume[None], np.where(on, speed, 0.0)[None], self.problem.initial_choice[None])[0]
 
     def step(self, step: int, volume: Floats, on: Bools, speed: Floats) -> StepResult:
         """Planning step `step` from tank volumes (m3), valves at their first choice, with pumps `on` at `speed`, (pumps,)."""
-        return self.steps(np.array([step]), volume[None], np.where(on, speed, 0.0)[None], self._first_choice())[0]
-
-    def _first_choice(self) -> Ints:
-        return np.array([[v.initial for v in self.problem.valves]], np.int64).reshape(1, len(self.problem.valves))
+        return self.steps(np.array([step]), volume[None], np.where(on, speed, 0.0)[None], self.problem.initial_choice[None])[0]
 
     def run(self, schedule: PumpSchedule) -> Trajectory:
         """Simulate a whole schedule, with its violations in words. A limit that fails at several instants in a row is one violation."""

@@ -68,7 +68,8 @@ class Relaxation:
 
 def why_unbounded(plant: Plant) -> str | None:
     """Why no relaxation bounds this plant, None where one may."""
-    return None if all(c.is_complete for c in plant.components) else "there are more configurations of pumps and valves than can be modelled"
+    are_known = sum(len(c.valves) for c in plant.components) == len(plant.problem.valves)
+    return None if are_known and all(c.is_complete for c in plant.components) else "there are more configurations of pumps and valves than can be modelled"
 
 
 def relax(plant: Plant, models: list[Models], zones: list[Zone], *, within_steps: bool = False) -> Relaxation:

@@ -10,7 +10,7 @@ import numpy as np
 from levada.domain.pumping import PumpSchedule
 from levada.domain.series import Floats
 from levada.schedule.ahead import Forecast
-from levada.schedule.assignment import Fits, to_pumps
+from levada.schedule.assignment import Fits
 from levada.schedule.bound import Relaxation, relax, why_unbounded
 from levada.schedule.candidate import SEVERITY, Candidate, Runner, Trial
 from levada.schedule.certificate import Bound
@@ -32,7 +32,7 @@ from levada.schedule.search import Actions, Lean, actions_of, beam
 from levada.schedule.settle import settled
 from levada.schedule.speeds import tune_speeds
 from levada.schedule.surface import Sampler, Surface, fit_surfaces, joined
-from levada.schedule.verify import ROUNDS, Step, steps_of, verify_in_rounds
+from levada.schedule.verify import ROUNDS, simulated, steps_of, verify_in_rounds
 
 __all__ = ["Broad", "search", "water_values"]
 
@@ -61,13 +61,13 @@ _MORE = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Broad:
-    """The best schedule found, the bound, and the worth of a full tank's content by instant and tank, (n + 1, tanks); others that hold all limits, the cheapest
-    first, to fall back on where the audit refuses the best."""
+    """The best schedule found, the bound, and the worth of a full tank's content by instant and tank, (n + 1, tanks); others to fall back on
+    where the audit refuses the best."""
 
     schedule: PumpSchedule
     bound: Bound
     water: Floats
-    spare: list[PumpSchedule]
+    spare: list[Trial]
 
 
 def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known: Trial | None, teller: Teller) -> Broad:
@@ -81,13 +81,13 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
     if are_states_lost(plant):
         best, schedule, water = search_near(runner, started, SEVERITY * full_cost(plant), work, teller)
         bound = Bound(value=None, method=_METHOD, cost=best.cost if best.severity == 0 else np.inf, why=why_unbounded(plant) or "")
-        return Broad(schedule=schedule, bound=bound, water=water, spare=_spare(plant, [runner.simulate(trial) for trial in started]))
+        return Broad(schedule=schedule, bound=bound, water=water, spare=started)
     sampler = Sampler(plant, rng)
     surfaces, zones = learn(plant, sampler, work, rng)
     models = fit_models(plant, surfaces, zones, sampler, work)
     forecast = Forecast(plant, surfaces, runner.whole)
     # What has been simulated so far is checked before a bound is told.
-    verify_in_rounds(plant, models, zones, forecast, [], _simulated(plant), ROUNDS)
+    verify_in_rounds(plant, models, zones, forecast, [], simulated(plant), ROUNDS)
     relaxation = relax(plant, models, zones)
     teller("relaxation", bound=relaxation.value)
     price = SEVERITY * _full_cost(plant, surfaces)
@@ -95,7 +95,7 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
     schedule = hunt.best(started)
     judged = plant.simulator.run(schedule)
     own = [] if judged.violations else steps_of(plant, np.arange(plant.n), judged.level_m[:-1], schedule)
-    checked, failed, is_widened = verify_in_rounds(plant, models, zones, forecast, own, _simulated(plant), 1 if teller.is_stopped else ROUNDS)
+    checked, failed, is_widened = verify_in_rounds(plant, models, zones, forecast, own, simulated(plant), 1 if teller.is_stopped else ROUNDS)
     if is_widened:
         relaxation = relax(plant, models, zones)
     value = relaxation.value
@@ -109,18 +109,14 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
         work={"bound_checks": checked, **{f"bound_{k}": v for k, v in relaxation.work.items()}},
     )  # fmt: skip
     teller("search", None if judged.violations else judged.cost, value)
-    return Broad(schedule=schedule, bound=bound, water=relaxation.water, spare=_spare(plant, hunt.ranked()))
+    return Broad(schedule=schedule, bound=bound, water=relaxation.water, spare=_spare(hunt.ranked()))
 
 
-def _spare(plant: Plant, ranked: list[Candidate]) -> list[PumpSchedule]:
+def _spare(ranked: list[Candidate]) -> list[Trial]:
     """Some of the schedules, ranked from the best on, that hold all limits: ever fewer towards the worse, and the last."""
     kept = [c for c in ranked if c.severity == 0]
     places = sorted({min(2**i, len(kept)) - 1 for i in range(1, len(kept).bit_length() + 1)}) if kept else []
-    return [to_pumps(plant, c.counts, c.speeds, c.choices) for c in (kept[i] for i in places)]
-
-
-def _simulated(plant: Plant) -> list[Step]:
-    return [(k, volume, np.where(*plant.pumps_on(k, counts, speeds), 0.0), choices) for k, volume, counts, speeds, choices, _ in plant.simulated_steps()]
+    return [kept[i].trial for i in places]
 
 
 def water_values(plant: Plant, rng: np.random.Generator, work: Work) -> Floats:

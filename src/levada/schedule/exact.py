@@ -165,7 +165,7 @@ def _take(plant: Plant, joint: JointConfigurations, starts: Starts, best: _Best,
     kinds = np.array([joint.index_of(*rows) for rows in zip(counts, choices, strict=True)])
     root = volume = plant.simulator.volumes(plant.problem.initial_level_m)[None]
     cost = 0.0
-    last = kinds[-1] if plant.problem.count_starts == "periodic" else joint.index_of(plant.initial_count, plant.first_choice[0])
+    last = kinds[-1] if plant.problem.count_starts == "periodic" else joint.index_of(plant.initial_count, plant.problem.initial_choice)
     for k, kind in enumerate(kinds):
         steps = plant.simulator.steps(np.array([k]), volume, joint.speeds_at(k, kinds[k : k + 1]), joint.choices[kinds[k : k + 1]])
         if steps.severity[0] > 0 or not joint.ready[k, kind]:
@@ -236,7 +236,7 @@ class _Run:
     def _one_end(self, end: int | None) -> tuple[float, bool]:
         to_go = CostToGo(self.plant, self.joint, self.models, self.starts, self.grid, self.tables, self.possible, end)
         self.best.cells += int(np.prod(to_go.value[0].shape)) * self.plant.n
-        first = self.histories.constant(self.joint.index_of(self.plant.initial_count, self.plant.first_choice[0]) if end is None else end)
+        first = self.histories.constant(self.joint.index_of(self.plant.initial_count, self.plant.problem.initial_choice) if end is None else end)
         a, b = self._ab(self.root[None])
         value = float(to_go.at(0, np.array([first]), a, b, np.array([self.starts.first]))[0])
         if value >= self.cutoff:

@@ -1,4 +1,4 @@
-"""The search for plants whose states no linear model follows: many tanks on one part of the network, more ways to run its pumps than can be modelled, or valves.
+"""The search for plants whose states no linear model follows: many tanks on one part of the network, and more ways to run its pumps and set its valves than can be modelled.
 
 Models and beams cost minutes there, and bound and guide nothing. Programmes near one schedule (programme.py) need but a step in EPANET for each of its steps and
 each other choice, so they go on from the first schedule at once.

@@ -85,7 +85,7 @@ class Plant:
             self.class_starts = np.minimum(self.class_starts, problem.max_starts_total)
         self.initial_count: Ints = np.array([int(problem.initial_on[list(c.pumps)].sum()) for c in self.classes])
         self.pumps = len(network.pumps)
-        self.first_choice: Ints = np.array([[v.initial for v in problem.valves]], np.int64).reshape(1, len(problem.valves))
+        self.first_choice: Ints = problem.initial_choice[None]
 
     def state(self, volume: Floats) -> Floats:
         return (volume - self.simulator.min_volume) / self.span

@@ -105,7 +105,7 @@ class Configuration:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
     """A part of the network between tanks and reservoirs. Indices are the network's; `classes` index the list of pump classes, `valves`
-    those that the plan sets."""
+    those that the plan sets and configurations know: none of its own where there would be too many with them."""
 
     junctions: tuple[int, ...]
     tanks: tuple[int, ...]
@@ -162,8 +162,10 @@ def components_of(problem: PumpingProblem, classes: tuple[PumpClass, ...], floor
         own = tuple(k for k, c in enumerate(classes) if network.pumps[c.pumps[0]].name in links)
         names = {network.junctions[i].name for i in members}
         floors = tuple(i for i, node in enumerate(floor_nodes) if node in names)
-        valves = tuple(v for v, valve in enumerate(problem.valves) if valve.link in links)
-        configurations, codes, is_complete = _configurations([classes[k] for k in own], [len(problem.valves[v].choices) for v in valves])
+        states, valves = [_states(classes[k]) for k in own], tuple(v for v, valve in enumerate(problem.valves) if valve.link in links)
+        if prod(map(len, states)) * prod(len(problem.valves[v].choices) for v in valves) > MOST_CONFIGURATIONS:
+            valves = ()
+        configurations, codes, is_complete = _configurations(states, [len(problem.valves[v].choices) for v in valves])
         found.append(Component(
             junctions=members, tanks=tanks, classes=own, valves=valves, floors=floors, links=links, configurations=configurations, place=codes,
             is_complete=is_complete,
@@ -172,12 +174,10 @@ def components_of(problem: PumpingProblem, classes: tuple[PumpClass, ...], floor
 
 
 def most_configurations(problem: PumpingProblem, classes: tuple[PumpClass, ...]) -> int:
-    """How many configurations that component has which has most."""
+    """How many configurations of its pumps that component has which has most."""
     pumps = problem.network.pumps
-    return max((
-        prod(len(_states(c)) for c in classes if pumps[c.pumps[0]].name in links) * prod(len(v.choices) for v in problem.valves if v.link in links)
-        for links, _, _ in _parts(problem)
-    ), default=1)  # fmt: skip
+    totals = [prod(len(_states(c)) for c in classes if pumps[c.pumps[0]].name in links) for links, _, _ in _parts(problem)]
+    return max(totals, default=1)
 
 
 def _parts(problem: PumpingProblem) -> list[tuple[frozenset[str], tuple[int, ...], set[str]]]:
@@ -215,20 +215,18 @@ def _states(c: PumpClass) -> list[tuple[int, int]]:
     return [(0, 0)] + [(n, b) for n in range(1, len(c.pumps) + 1) for b in range(len(c.bins))]
 
 
-def _configurations(classes: list[PumpClass], choices: list[int]) -> tuple[tuple[Configuration, ...], NDArray[np.int64], bool]:
-    """All products of the classes' states and the valves' `choices`, or an even sample where they are too many, each other code going to the nearest by counts, then by choices."""
-    states = [_states(c) for c in classes]
-    total = int(np.prod([*(len(s) for s in states), *choices], dtype=np.float64))
+def _configurations(states: list[list[tuple[int, int]]], choices: list[int]) -> tuple[tuple[Configuration, ...], NDArray[np.int64], bool]:
+    """All products of the classes' `states` and the valves' `choices`, or an even sample where they are too many, each other code going to the nearest by counts."""
+    total = prod(map(len, states)) * prod(choices)
     if total > MOST_CODES:
-        raise ProblemError("network", f"{sum(len(c.pumps) for c in classes)} pumps act on one part between tanks: {total} ways to run them, with the valves that the plan sets, are too many; set some out of service or split the model")
+        raise ProblemError("network", f"{sum(s[-1][0] for s in states)} pumps act on one part between tanks: {total} ways to run them are too many; set some out of service or split the model")
     settings = list(product(*(range(c) for c in choices)))
     products = [Configuration(tuple(n for n, _ in s), tuple(b for _, b in s), v) for s in product(*states) for v in settings]
     if total <= MOST_CONFIGURATIONS:
         return tuple(products), np.arange(total), True
     chosen = np.unique(np.linspace(0, total - 1, MOST_CONFIGURATIONS // 2).astype(np.int64))
-    counts, valves = np.array([p.counts for p in products], np.int64), np.array([p.choices for p in products], np.int64).reshape(total, -1)
-    away = ((1 + valves.shape[1]) * np.abs(counts[chosen] - c).sum(axis=1) + (valves[chosen] != v).sum(axis=1) for c, v in zip(counts, valves, strict=True))
-    place = np.array([int(d.argmin()) for d in away], np.int64)
+    counts = np.array([p.counts for p in products], np.int64)
+    place = np.array([int(np.abs(counts[chosen] - c).sum(axis=1).argmin()) for c in counts], np.int64)
     place[chosen] = np.arange(len(chosen))
     return tuple(products[i] for i in chosen), place, False
 

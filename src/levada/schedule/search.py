@@ -91,9 +91,7 @@ def actions_of(plant: Plant, models: list[Models], relaxation: Relaxation) -> li
                 mine.extend((reduced, c, speed) for speed in product(*choices))
             if not mine:
                 # Nothing possible by the models (say, a floor that no configuration holds): let the pumps that may run all be tried.
-                ready = plant.available[k, list(s.component.classes)]
-                must = plant.forced[k, list(s.component.classes)]
-                mine = [(0.0, c, tuple(s.high[c].tolist())) for c in range(len(s.counts)) if (s.counts[c] <= ready).all() and (s.counts[c] >= must).all()]
+                mine = [(0.0, c, tuple(s.high[c].tolist())) for c in s.ready(plant, k).tolist()]
             mine.sort(key=lambda item: item[0])
             parts.append(mine[:_MOST_ACTIONS])
         joint = sorted(product(*parts), key=lambda items: sum(i[0] for i in items))[:_MOST_ACTIONS] if len(parts) <= 3 else _join(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -111,10 +111,10 @@ def solve(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Planned:
-    """The best schedule found, judged by the problem as it was asked; others that hold all limits by the search's own simulation; bounds, and what water is worth."""
+    """The best schedule found, judged by the problem as it was asked; others to fall back on, each made when it is asked for; bounds, and what water is worth."""
 
     judged: _Judged
-    spare: list[PumpSchedule]
+    spare: Iterable[PumpSchedule]
     bounds: list[Bound]
     water: Floats
 
@@ -134,7 +134,7 @@ def _planned(
     problem = roomy.problem
     if problem.scenarios is None:
         found = _solve_from(start, roomy, work, teller)
-        best, others, spare, bounds, water = found.schedule, found.others, found.spare, found.bounds, found.water
+        best, others, bounds, water, spare = found.schedule, found.others, found.bounds, found.water, found.spare
     else:
         # The bound of the problem without scenarios stands: they only take schedules away.
         solved: list[_Found] = []
@@ -144,7 +144,7 @@ def _planned(
             return solved[-1].schedule
 
         best = solve_with_scenarios(problem, once, engine)
-        others, spare, bounds, water = [], [], solved[0].bounds, solved[0].water
+        others, bounds, water, spare = [], solved[0].bounds, solved[0].water, []
     judged = _judged(plant, best, engine)
     if problem.valves:
         calmer = _judged(plant, steadied(Runner(plant, Fits(plant)), best, _classes(plant, best)), engine)
@@ -154,7 +154,7 @@ def _planned(
         judged = min(judged, _judged(Plant(asked, engine), freed, engine), key=lambda j: _order(j.trajectory))
         bounds = [replace(b, value=None, why="pumps may be switched within steps, and it knows switches at their edges only") for b in bounds]
         bounds.append(bound_within_steps(roomy, Fits(roomy), work, _rng(problem, work), judged.plant.problem, judged.schedule, judged.trajectory))
-    return _Planned(judged=judged, spare=spare, bounds=bounds, water=water)
+    return _Planned(judged=judged, spare=(to_pumps(roomy, *trial) for trial in spare), bounds=bounds, water=water)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -186,7 +186,7 @@ class _Found:
 
     schedule: PumpSchedule
     others: list[PumpSchedule]
-    spare: list[PumpSchedule]
+    spare: list[Trial]
     bounds: list[Bound]
     water: Floats
 
@@ -209,7 +209,7 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
     bounds: list[Bound] = []
     best: PumpSchedule | None = None
     others: list[PumpSchedule] = []
-    spare: list[PumpSchedule] = []
+    spare: list[Trial] = []
     water = np.zeros((plant.n + 1, plant.tanks))
     if applies(plant):
         exact = search_exactly(plant, rng, fits, work, known, teller)

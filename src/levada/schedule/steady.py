@@ -19,13 +19,12 @@ _WORTH = 1e-4
 
 def steadied(runner: Runner, schedule: PumpSchedule, trial: Trial) -> PumpSchedule:
     """The schedule, `trial` by classes, with as few changes of its valves as holds all limits at next to no cost."""
-    plant = runner.plant
     runner.follow(schedule)
     best = runner.simulate(trial)
     if best.severity > 0:
         return schedule
     most = best.cost + _WORTH * abs(best.cost)
-    before = np.array([v.initial for v in plant.problem.valves], np.int64)
+    before = runner.plant.problem.initial_choice
     while True:
         calmer = _with_one_change_less(best.choices, before)
         found = _kept(runner, best, calmer, most)

@@ -20,7 +20,7 @@ from levada.schedule.relaxation_patches import Patch, excess
 from levada.schedule.relaxation_pieces import Rows
 from levada.schedule.relaxation_samples import Run, run_solves, run_steps
 
-__all__ = ["ROUNDS", "Step", "steps_of", "verify", "verify_in_rounds"]
+__all__ = ["ROUNDS", "Step", "simulated", "steps_of", "verify", "verify_in_rounds"]
 
 ROUNDS = 4
 """Rounds of checking the bound's models against simulated steps, and of widening what fails."""
@@ -72,6 +72,11 @@ def _solves_of(plant: Plant, steps: list[Step]) -> list[Step]:
     of, volumes, speeds, choices = (np.array(column) for column in zip(*steps, strict=True))
     run_steps(plant, of, plant.state(volumes), speeds, choices, solved)
     return [(steps[r][0], v, *steps[r][2:]) for rows, volume in solved for r, v in zip(rows.tolist(), volume, strict=True)]
+
+
+def simulated(plant: Plant) -> list[Step]:
+    """The steps that the plant remembers, on ways from the start without a violation."""
+    return [(k, volume, np.where(*plant.pumps_on(k, counts, speeds), 0.0), choices) for k, volume, counts, speeds, choices, _ in plant.simulated_steps()]
 
 
 def steps_of(plant: Plant, steps: Ints, level_m: Floats, schedule: PumpSchedule) -> list[Step]:
