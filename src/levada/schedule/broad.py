@@ -61,12 +61,13 @@ _MORE = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Broad:
-    """The best schedule found, the bound, and the worth of a full tank's content by instant and tank, (n + 1, tanks); others to fall back on
-    where the audit refuses the best."""
+    """The best schedule found, the bound, and the worth of a full tank's content by instant and tank, (n + 1, tanks); where levels can be at each instant,
+    none where that is not known; others to fall back on where the audit refuses the best."""
 
     schedule: PumpSchedule
     bound: Bound
     water: Floats
+    zones: list[Zone]
     spare: list[Trial]
 
 
@@ -81,7 +82,7 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
     if are_states_lost(plant):
         best, schedule, water = search_near(runner, started, SEVERITY * full_cost(plant), work, teller)
         bound = Bound(value=None, method=_METHOD, cost=best.cost if best.severity == 0 else np.inf, why=why_unbounded(plant) or "")
-        return Broad(schedule=schedule, bound=bound, water=water, spare=started)
+        return Broad(schedule=schedule, bound=bound, water=water, zones=[], spare=started)
     sampler = Sampler(plant, rng)
     surfaces, zones = learn(plant, sampler, work, rng)
     models = fit_models(plant, surfaces, zones, sampler, work)
@@ -109,7 +110,7 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
         work={"bound_checks": checked, **{f"bound_{k}": v for k, v in relaxation.work.items()}},
     )  # fmt: skip
     teller("search", None if judged.violations else judged.cost, value)
-    return Broad(schedule=schedule, bound=bound, water=relaxation.water, spare=_spare(hunt.ranked()))
+    return Broad(schedule=schedule, bound=bound, water=relaxation.water, zones=zones, spare=_spare(hunt.ranked()))
 
 
 def _spare(ranked: list[Candidate]) -> list[Trial]:

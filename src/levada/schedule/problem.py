@@ -61,6 +61,8 @@ class Work:
     """Quick mixed-integer programmes near a schedule to begin from, as long as it is among the best of these."""
     programmes: int = 16
     """Thorough ones near the best schedule, after those."""
+    grid_solves: int = 500_000
+    """Hydraulic solves that a first pass of values on a grid of two or three tanks' levels may spend, fewer on networks of more than 100 nodes; 0 for none."""
     switch_solves: int = 2_000_000
     """Hydraulic solves that the search on switch instants may spend, where pumps may be switched within steps."""
     seed: int = 0
@@ -75,6 +77,7 @@ class Work:
         and a bound from fewer samples and pieces."""
         return replace(
             self, fit_samples=min(self.fit_samples, 12), audit_samples=min(self.audit_samples, 400), pieces=1, outlook_rows=min(self.outlook_rows, 300_000),
+            grid_solves=0,
             beam=min(self.beam, 100), candidates=min(self.candidates, 4), first_rounds=0, finalists=0, quick_programmes=min(self.quick_programmes, 4), programmes=0,
         )  # fmt: skip
 
