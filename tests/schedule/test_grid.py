@@ -43,3 +43,4 @@ def test_a_cell_goes_by_its_lowest_node_and_holds_the_states_around_it() -> None
     assert at.max(axis=0) - at.min(axis=0) == pytest.approx(grid.width)
     assert weights.sum() == pytest.approx(1.0)
     assert weights[0] @ at == pytest.approx(x[0])
+    assert grid.is_beyond(np.array([[0.5, 1.9, 0.1], [1.0, 2.0, 3.0], [0.5, 2.1, 0.1], [-0.1, 1.0, 1.0]])).tolist() == [False, False, True, True]

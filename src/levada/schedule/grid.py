@@ -8,10 +8,14 @@ from itertools import product
 
 import numpy as np
 
+from levada.domain.pumping import Bools
 from levada.domain.series import Floats
 from levada.schedule.plant import Ints
 
 __all__ = ["Grid"]
+
+_EDGE = 1e-9
+"""States no further outside are on the edge."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +77,10 @@ class Grid:
         share = (u - i)[:, None, :]
         weight = np.where(self.sides == 1, share, 1.0 - share).prod(axis=2)
         return (i @ self._stride)[:, None] + self.corners, weight
+
+    def is_beyond(self, x: Floats) -> Bools:
+        """Which states (N, tanks) lie outside."""
+        return np.asarray(((x < self.low - _EDGE) | (x > self.high + _EDGE)).any(axis=1), np.bool_)
 
     def at(self, values: Floats, x: Floats) -> Floats:
         """Values (size,) or (size, columns) of the nodes, interpolated at states (N, tanks)."""

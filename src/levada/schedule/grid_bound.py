@@ -152,7 +152,7 @@ def _layer(plant: Plant, zones: list[Zone], k: int, nodes: int, left: Corridor |
     # Cells are no wider than those of the pass before, so one that reaches into the corridor has a corner there.
     corners = grid.states[(cells[:, None] + grid.corners).ravel()]
     cells = cells[left.holds(k, corners).reshape(len(cells), -1).any(axis=1)]
-    return Layer(grid, cells, left.most(k, grid.states), within)
+    return Layer(grid, cells, left.most(k, grid.states), within, lambda x: left.most(k, x))
 
 
 def _in_zone(plant: Plant, zone: Zone, x: Floats) -> Bools:

@@ -36,8 +36,7 @@ class Corridor:
     def holds(self, k: int, x: Floats) -> Bools:
         """Whether cheaper ways may pass states (N, tanks) at instant k."""
         grid = self.values.layers[k].grid
-        out = ((x < grid.low - 1e-9) | (x > grid.high + 1e-9)).any(axis=1)
-        return np.asarray((self.paid[k][grid.around(x)[0]] <= self.room).any(axis=1) & ~out, np.bool_)
+        return np.asarray((self.paid[k][grid.around(x)[0]] <= self.room).any(axis=1) & ~grid.is_beyond(x), np.bool_)
 
     def most(self, k: int, x: Floats) -> Floats:
         """What a better V_k can be worth at states (N, tanks) where a cheaper way passes."""

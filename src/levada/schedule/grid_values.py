@@ -70,12 +70,13 @@ class Asked:
 @dataclass(frozen=True, eq=False)
 class Layer:
     """An instant: its grid, the cells where states may be, by node the most that V is worth (size,), infinite where nothing is known: who must pay more is not looked for; and whether states (N, tanks)
-    are among those that may be."""
+    are among those that may be. `beyond` the grid V is what this says, that of the nearest edge where there is none."""
 
     grid: Grid
     cells: Ints
     most: Floats
     within: Callable[[Floats], Bools]
+    beyond: Callable[[Floats], Floats] | None = None
 
 
 class GridValues:
@@ -96,7 +97,13 @@ class GridValues:
 
     def at(self, k: int, x: Floats) -> Floats:
         """V_k at states (N, tanks), k from 1 on."""
-        return self._at_the_end(x) if k == self.n else self.layers[k].grid.at(self.values[k], x)
+        if k == self.n:
+            return self._at_the_end(x)
+        layer = self.layers[k]
+        found = layer.grid.at(self.values[k], x)
+        if layer.beyond is not None and (out := layer.grid.is_beyond(x)).any():
+            found[out] = layer.beyond(x[out])
+        return found
 
     def first_ends(self) -> Ends:
         """Ends of the first step by the configurations that hold all limits in it."""

@@ -61,7 +61,7 @@ class Work:
     """Quick mixed-integer programmes near a schedule to begin from, as long as it is among the best of these."""
     programmes: int = 16
     """Thorough ones near the best schedule, after those."""
-    grid_solves: int = 500_000
+    grid_solves: int = 600_000
     """Hydraulic solves that a first pass of values on a grid of two or three tanks' levels may spend, fewer on networks of more than 100 nodes; 0 for none."""
     switch_solves: int = 2_000_000
     """Hydraulic solves that the search on switch instants may spend, where pumps may be switched within steps."""
