@@ -197,6 +197,15 @@ def test_root_may_keep_it_where_the_servers_user_cannot_go() -> None:
         elsewhere = Path((wanted / "elsewhere").read_text().strip())
         assert postmaster(elsewhere).uids().effective != 0
         asyncio.run(embedded.stop(wanted))
+        # Other processes read where it is while one starts it: what is there is never written over.
+        before = (wanted / "elsewhere").stat()
+        assert kept_rows(asyncio.run(embedded.start(wanted))) == 1
+        assert (wanted / "elsewhere").stat().st_mtime_ns == before.st_mtime_ns
+        assert [path.name for path in wanted.iterdir()] == ["elsewhere"]
+        (wanted / "elsewhere").write_text("")
+        with pytest.raises(SetupError, match="names no directory.*remove it"):
+            embedded.is_running(wanted)
+        (wanted / "elsewhere").unlink()
         assert kept_rows(asyncio.run(embedded.start(wanted))) == 1
     finally:
         asyncio.run(embedded.forget(wanted))

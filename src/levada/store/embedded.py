@@ -128,7 +128,10 @@ class _Place:
         user = _server_user()
         pointer = wanted / "elsewhere"
         if pointer.exists():
-            return cls(wanted, Path(pointer.read_text().strip()), user)
+            home = Path(pointer.read_text().strip())
+            if not home.is_absolute():
+                raise SetupError(f"{pointer} names no directory", f"remove it; it is made anew, and names the database's directory below {_ELSEWHERE}")
+            return cls(wanted, home, user)
         existing = next(folder for folder in (wanted, *wanted.parents) if folder.exists())
         if (wanted / "cluster").exists() or _reachable(user, existing / "any"):
             return cls(wanted, wanted, user)
@@ -159,8 +162,12 @@ class _Place:
         self.home.mkdir(parents=True, exist_ok=True)
         if self.user.other:
             self.home.chmod(0o711)
-        if self.home != self.wanted:
-            (self.wanted / "elsewhere").write_text(f"{self.home}\n")
+        pointer = self.wanted / "elsewhere"
+        if self.home != self.wanted and not pointer.exists():
+            # Whole or not at all: other processes read it at any time.
+            part = pointer.with_name(f"elsewhere.{os.getpid()}.part")
+            part.write_text(f"{self.home}\n")
+            part.replace(pointer)
         self.socket_dir.mkdir(mode=0o700, exist_ok=True)
         found = self.socket_dir.lstat()
         if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and self.user.other:
