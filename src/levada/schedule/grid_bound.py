@@ -68,8 +68,9 @@ def bound_by_grid(
     asked = Asked(joint, _STEEP * worth, max(abs(cost), worth), steps // (_TRUE_SHARE * n))
     best: float | None = None
     spent, samples, left = 0, 0, None
+    layers = _layers(plant, zones, nodes, None)
     for attempt in range(_MOST_PASSES):
-        values = _pass(asked, zones, nodes, left, rng, teller)
+        values = _pass(asked, layers, left, rng, teller)
         if values is None:
             break
         samples += values.samples
@@ -81,9 +82,10 @@ def bound_by_grid(
         if not teller("values", bound=best) or value <= known or cost - best <= work.gap * abs(cost) or attempt == _MOST_PASSES - 1:
             break
         left = corridor(values, cost, rng)
-        nodes = _finer(asked, zones, nodes, left, int(_MORE_STEPS * steps))
-        if not nodes:
+        finer = _finer(joint, zones, nodes, left, int(_MORE_STEPS * steps))
+        if finer is None:
             break
+        layers = finer
     if best is None:
         return None
     return Bound(value=best, method=_METHOD, cost=cost, samples=samples, work={"grid_steps": spent})
@@ -109,15 +111,19 @@ def _is_for(plant: Plant) -> bool:
     return plant.tanks in _TANKS and fixed and bool(kinds <= _MOST_KINDS) and has_terms(plant) and problem.switch_resolution_s is None
 
 
-def _pass(asked: Asked, zones: list[Zone], nodes: int, left: Corridor | None, rng: np.random.Generator, teller: Teller) -> GridValues | None:
-    """V on grids of so many nodes; None where it was stopped."""
-    layers = [_layer(asked.joint.plant, zones, k, nodes, left) for k in range(len(zones))]
+def _pass(asked: Asked, layers: list[Layer], left: Corridor | None, rng: np.random.Generator, teller: Teller) -> GridValues | None:
+    """V on the grids of these layers; None where it was stopped."""
     values = GridValues(asked, layers, rng)
-    for k in range(len(zones) - 2, 0, -1):
+    for k in range(values.n - 1, 0, -1):
         if not teller("values"):
             return None
         values.back(k, _is_run(asked.joint, k, layers[k], left))
     return values
+
+
+def _layers(plant: Plant, zones: list[Zone], nodes: int, left: Corridor | None) -> list[Layer]:
+    """Grids of so many nodes at all instants."""
+    return [_layer(plant, zones, k, nodes, left) for k in range(len(zones))]
 
 
 def _is_run(joint: JointConfigurations, k: int, layer: Layer, left: Corridor | None) -> Bools:
@@ -167,14 +173,16 @@ def _touches(plant: Plant, zone: Zone, low: Floats, width: Floats) -> Bools:
     return np.asarray((y[:, :, None] - y[:, None, :] - span <= zone.d + 1e-6).all(axis=(1, 2)), np.bool_)
 
 
-def _finer(asked: Asked, zones: list[Zone], nodes: int, left: Corridor, most: int) -> int:
-    """Nodes of the next pass, 0 where finer ones would take more than `most` steps."""
+def _finer(joint: JointConfigurations, zones: list[Zone], nodes: int, left: Corridor, most: int) -> list[Layer] | None:
+    """Finer grids than those of `nodes` for the next pass, None where all of them would take more than `most` steps."""
     for times in _FINER:
         finer = min(int(times * nodes), _MOST_NODES)
-        layers = [_layer(asked.joint.plant, zones, k, finer, left) for k in range(1, len(zones) - 1)]
-        if finer > nodes and sum(int(_is_run(asked.joint, k, layer, left).sum()) for k, layer in enumerate(layers, 1)) <= most:
-            return finer
-    return 0
+        if finer <= nodes:
+            continue
+        layers = _layers(joint.plant, zones, finer, left)
+        if sum(int(_is_run(joint, k, layers[k], left).sum()) for k in range(1, joint.plant.n)) <= most:
+            return layers
+    return None
 
 
 def _stands(values: GridValues, left: Corridor | None, cost: float) -> bool:
