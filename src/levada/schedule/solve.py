@@ -37,6 +37,9 @@ from levada.schedule.steady import steadied
 __all__ = ["Solution", "explain_schedule", "solve"]
 
 
+_OPEN = 0.02
+"""Where a bound leaves no more than this open no better one is worth waiting for: whoever runs the pumps waits for the plan."""
+
 _LITTLE = 0.02
 """Where values of the level of one tank leave no more than this, the gap is their checks': on random plants the broad search then found nothing cheaper."""
 
@@ -240,7 +243,7 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
             others.append(found.schedule)
         if not water.any():
             water = found.water
-        if not is_over(work.gap, *bounds):
+        if not is_over(max(work.gap, _OPEN), *bounds):
             judged, told = plant.simulator.run(best), max((b.value for b in bounds if b.value is not None), default=-np.inf)
             grid = None if judged.violations else bound_by_grid(plant, found.zones, found.water, judged.cost, told, rng, work, teller)
             bounds += [] if grid is None else [grid]
