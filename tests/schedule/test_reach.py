@@ -80,7 +80,7 @@ def test_zones_hold_what_a_tank_reaches_once_another_is_full_and_shut() -> None:
     )
     plant, rng = Plant(problem), np.random.default_rng(0)
     surfaces, zones = learn(plant, Sampler(plant, rng), Work(), rng)
-    by_surfaces = reach(plant, surfaces, rng, 80, 0)
+    by_surfaces = reach(plant, surfaces, Sampler(plant, rng), 80, 0)
     left_out, seen = 0, 0
     for _ in range(100):
         on = rng.random((10, 3)) < rng.uniform(0.4, 1.0)

@@ -6,7 +6,7 @@ Another engine can stand in its place, for a plant whose equations are given oth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import numpy as np
@@ -64,6 +64,11 @@ class Solves:
     lowest: Floats
     source: Floats
     warning: NDArray[np.int32]
+
+    @staticmethod
+    def joined(parts: Sequence[Solves]) -> Solves:
+        """The rows of all parts, one after another."""
+        return Solves(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Solves)))
 
     def __getitem__(self, row: int) -> Solve:
         return Solve(

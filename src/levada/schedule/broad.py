@@ -23,7 +23,7 @@ from levada.schedule.near_search import are_states_lost, search_near
 from levada.schedule.outlook import Outlook, outlook_by_levels, outlook_by_water
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Work
-from levada.schedule.progress import Teller
+from levada.schedule.progress import Stopped, Teller
 from levada.schedule.reach import Zone, reach
 from levada.schedule.reach import whole as all_levels
 from levada.schedule.replan import Descent
@@ -55,6 +55,9 @@ _RACE = (0.2, 0.3, 0.5)
 _SAME = 1e-4
 """Schedules whose costs differ by no more than this share are taken for those of one valley."""
 
+_SPARSE = 10
+"""Of the simulated steps one in so many is checked where the search was told to stop."""
+
 _MORE = 3
 """How many times more programmes there are as long as limits are broken."""
 
@@ -80,15 +83,16 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
     if known is None or not work.is_again:
         started.append(first_schedule(runner, teller, programmes=known is None and work.quick_programmes > 0))
     if are_states_lost(plant):
-        best, schedule, water = search_near(runner, started, SEVERITY * full_cost(plant), work, teller)
-        bound = Bound(value=None, method=_METHOD, cost=best.cost if best.severity == 0 else np.inf, why=why_unbounded(plant) or "")
-        return Broad(schedule=schedule, bound=bound, water=water, zones=[], spare=started)
-    sampler = Sampler(plant, rng)
-    surfaces, zones = learn(plant, sampler, work, rng)
-    models = fit_models(plant, surfaces, zones, sampler, work)
-    forecast = Forecast(plant, surfaces, runner.whole)
-    # What has been simulated so far is checked before a bound is told.
-    verify_in_rounds(plant, models, zones, forecast, [], simulated(plant), ROUNDS)
+        return _near(runner, started, work, teller, why_unbounded(plant) or "")
+    sampler = Sampler(plant, rng, teller.pause)
+    try:
+        surfaces, zones = learn(plant, sampler, work, rng)
+        models = fit_models(plant, surfaces, zones, sampler, work)
+        forecast = Forecast(plant, surfaces, runner.whole)
+        # What has been simulated so far is checked before a bound is told.
+        verify_in_rounds(plant, models, zones, forecast, [], simulated(plant), ROUNDS, teller.pause)
+    except Stopped:
+        return _near(runner, started, work, teller, "stopped before it was computed")
     relaxation = relax(plant, models, zones)
     teller("relaxation", bound=relaxation.value)
     price = SEVERITY * _full_cost(plant, surfaces)
@@ -96,7 +100,9 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
     schedule = hunt.best(started)
     judged = plant.simulator.run(schedule)
     own = [] if judged.violations else steps_of(plant, np.arange(plant.n), judged.level_m[:-1], schedule)
-    checked, failed, is_widened = verify_in_rounds(plant, models, zones, forecast, own, simulated(plant), 1 if teller.is_stopped else ROUNDS)
+    # Whoever stops the search waits for the end: fewer steps are checked then, and widened for as often.
+    others = simulated(plant)[:: _SPARSE if teller.is_stopped else 1]
+    checked, failed, is_widened = verify_in_rounds(plant, models, zones, forecast, own, others, ROUNDS)
     if is_widened:
         relaxation = relax(plant, models, zones)
     value = relaxation.value
@@ -111,6 +117,13 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
     )  # fmt: skip
     teller("search", None if judged.violations else judged.cost, value)
     return Broad(schedule=schedule, bound=bound, water=relaxation.water, zones=zones, spare=_spare(hunt.ranked()))
+
+
+def _near(runner: Runner, started: list[Trial], work: Work, teller: Teller, why: str) -> Broad:
+    """What programmes near the first schedules come to, or these as they are where the search was told to stop; without a bound, and why."""
+    best, schedule, water = search_near(runner, started, SEVERITY * full_cost(runner.plant), work, teller)
+    bound = Bound(value=None, method=_METHOD, cost=best.cost if best.severity == 0 else np.inf, why=why)
+    return Broad(schedule=schedule, bound=bound, water=water, zones=[], spare=started)
 
 
 def _spare(ranked: list[Candidate]) -> list[Trial]:
@@ -131,10 +144,10 @@ def learn(plant: Plant, sampler: Sampler, work: Work, rng: np.random.Generator) 
     """Surfaces over all levels, the zones that can be reached by them, and surfaces once more over these zones."""
     everywhere = (all_levels(plant).draw(200, rng) - plant.floor_m) / plant.rise_m
     surfaces = fit_surfaces(plant, sampler, [everywhere] * plant.n, work.fit_samples)
-    zones = reach(plant, surfaces, rng, 80, 0)
+    zones = reach(plant, surfaces, sampler, 80, 0)
     cloud = [(z.draw(60, rng) - plant.floor_m) / plant.rise_m for z in zones]
     surfaces = fit_surfaces(plant, sampler, cloud, work.fit_samples)
-    return surfaces, reach(plant, surfaces, rng, 80, work.fit_samples)
+    return surfaces, reach(plant, surfaces, sampler, 80, work.fit_samples)
 
 
 def _full_cost(plant: Plant, surfaces: list[Surface]) -> float:

@@ -10,6 +10,7 @@ the largest deviations of those steps times a factor, and what further, independ
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import combinations
 
 import numpy as np
@@ -22,7 +23,15 @@ from levada.schedule.problem import Work
 from levada.schedule.reach import Zone, draw_each
 from levada.schedule.relaxation_patches import Patch, fit_patch
 from levada.schedule.relaxation_pieces import Rows, cut, within
-from levada.schedule.relaxation_samples import Run, Runs, draw_speeds, pump_speeds, run_solves, run_steps
+from levada.schedule.relaxation_samples import (
+    Run,
+    Runs,
+    draw_speeds,
+    pieces_of_work,
+    pump_speeds,
+    run_solves,
+    run_steps,
+)
 from levada.schedule.surface import Sampler, Surface, joined
 
 __all__ = ["MOST_TANKS", "Models", "balances", "fit_models", "patch_of", "rows_of", "shadow_of"]
@@ -118,8 +127,8 @@ class _Wanted:
 class _Drawer:
     """Runs steps at states drawn in zones, at configurations that may run, and tells them apart by component."""
 
-    def __init__(self, plant: Plant, models: list[Models], rng: np.random.Generator, run: Run) -> None:
-        self.plant, self.models, self.rng, self.run, self.measured = plant, models, rng, run, 0
+    def __init__(self, plant: Plant, models: list[Models], sampler: Sampler, run: Run) -> None:
+        self.plant, self.models, self.rng, self.pause, self.run, self.measured = plant, models, sampler.rng, sampler.pause, run, 0
         self._of, self._meters = balances(plant), metered(plant.problem)
 
     def draw(self, wanted: list[_Wanted], *, unequal: bool) -> list[list[Rows]]:
@@ -139,8 +148,12 @@ class _Drawer:
         speed = pump_speeds(plant, rng, joint.counts, mean, unequal=unequal)
         if unequal:
             speed = plant.swapped(speed, rng)
-        runs = self.run(plant, step, (y - plant.floor_m) / plant.rise_m, speed, joint.choices)
-        rows = [rows_of(plant, model, m, runs, chosen[m], mean, self._of, self._meters) for m, model in enumerate(self.models)]
+        x, runs = (y - plant.floor_m) / plant.rise_m, list[Runs]()
+        for piece in pieces_of_work(plant, total):
+            self.pause()
+            runs.append(self.run(plant, step[piece], x[piece], speed[piece], joint.choices[piece]))
+        whole = reduce(Runs.joined, runs)
+        rows = [rows_of(plant, model, m, whole, chosen[m], mean, self._of, self._meters) for m, model in enumerate(self.models)]
         return [[r.rows(step == k) for r in rows] for k in range(plant.n)]
 
 
@@ -188,7 +201,7 @@ def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler
     a_step = max(int(_STEPS_A_SAMPLE * work.audit_samples * share) // n, 3 * kinds)
     columns = sum(len(m.surface.counts) * _corner_count(m.surface, m.tanks) for m in models)
     most = int(np.clip(min(2 * a_step // (3 * _STEPS_A_PATCH * kinds), _MOST_CORNERS // (n * columns)), 1, max(work.pieces, 1)))
-    drawer = _Drawer(plant, models, sampler.rng, run_solves if of_solves else run_steps)
+    drawer = _Drawer(plant, models, sampler, run_solves if of_solves else run_steps)
     scale = _scale(plant, balances(plant), metered(plant.problem))
     places = [[t + 1 for t in m.tanks] for m in models]
     if of_solves:

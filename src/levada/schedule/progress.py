@@ -9,7 +9,11 @@ import numpy as np
 
 from levada.schedule.plant import Plant
 
-__all__ = ["Progress", "Teller"]
+__all__ = ["Progress", "Stopped", "Teller"]
+
+
+class Stopped(Exception):
+    """Told to stop amid work that has nothing to show before its end: whoever began it goes on with what there was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +48,8 @@ class Teller:
             )  # fmt: skip
             self.is_stopped = not self._progress(told)
         return not self.is_stopped
+
+    def pause(self) -> None:
+        """Between pieces of long work. Raises Stopped when told to."""
+        if not self("learning"):
+            raise Stopped

@@ -18,7 +18,7 @@ import numpy as np
 from levada.domain.series import Floats
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.relaxation_samples import draw_speeds, pump_speeds, run_steps
-from levada.schedule.surface import Surface, joined
+from levada.schedule.surface import Sampler, Surface, joined
 
 __all__ = ["Zone", "draw_each", "reach", "whole"]
 
@@ -116,18 +116,19 @@ def _start(plant: Plant) -> Zone:
     return Zone(y[:, None] - y[None, :])
 
 
-def reach(plant: Plant, surfaces: list[Surface], rng: np.random.Generator, points: int, true_points: int) -> list[Zone]:
+def reach(plant: Plant, surfaces: list[Surface], sampler: Sampler, points: int, true_points: int) -> list[Zone]:
     """Zones at the n + 1 instants: by surfaces from `points` states drawn in each, by true steps from `true_points`, 0 for none."""
     problem, limit = plant.problem, whole(plant)
     zones = [_start(plant)]
     h = problem.hydraulic_step_s
     for k in range(plant.n):
+        sampler.pause()
         zone = zones[-1]
         duration = int(problem.steps.durations_s[k])
         for at_s in range(0, duration, h):
-            zone = _forward(plant, surfaces, k, min(h, duration - at_s), zone, limit, rng, points)
+            zone = _forward(plant, surfaces, k, min(h, duration - at_s), zone, limit, sampler.rng, points)
         if true_points:
-            zone = Zone.closed(np.minimum(np.maximum(zone.d, _true(plant, surfaces, k, zones[-1], rng, true_points)), limit.d))
+            zone = Zone.closed(np.minimum(np.maximum(zone.d, _true(plant, surfaces, k, zones[-1], sampler.rng, true_points)), limit.d))
         zones.append(zone)
     return zones
 

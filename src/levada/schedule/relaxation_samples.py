@@ -16,7 +16,7 @@ from levada.domain.series import Floats
 from levada.hydraulics.engine import Solves
 from levada.schedule.plant import Ints, Plant
 
-__all__ = ["Run", "Runs", "draw_speeds", "pump_speeds", "run_solves", "run_steps"]
+__all__ = ["Run", "Runs", "draw_speeds", "pieces_of_work", "pump_speeds", "run_solves", "run_steps"]
 
 _NO_PRESSURE_M = -0.05
 """A part whose least pressure is below this leaves demand unmet."""
@@ -29,6 +29,9 @@ _UNSOLVED = (1, 2)
 """EPANET's warnings of a solution that is not one."""
 _MOST_SOLVES = 50
 """A step that is not over after so many solves goes on second by second: a tank at its limit is cut off and let in again by turns."""
+
+_LINKS_A_PIECE = 2_000_000
+"""Rows times links that are run without a pause: a few seconds of work."""
 
 _ENDS = 0.2
 """Share of the drawn speeds at either end of their range."""
@@ -82,6 +85,12 @@ def pump_speeds(plant: Plant, rng: np.random.Generator, counts: Ints, mean: Floa
 
 Run = Callable[[Plant, Ints, Floats, Floats, Ints], Runs]
 """Planning steps by row: step (N,), from states x (N, tanks) with pumps at speeds (N, pumps) and valves at choices (N, valves)."""
+
+
+def pieces_of_work(plant: Plant, rows: int) -> list[slice]:
+    """Rows to run, cut into pieces between which whoever waits may stop the work."""
+    size = max(_LINKS_A_PIECE // (len(plant.problem.network.links) + plant.pumps), 1)
+    return [slice(at, at + size) for at in range(0, rows, size)]
 
 
 def run_steps(plant: Plant, step: Ints, x: Floats, speed: Floats, choice: Ints, solved: list[tuple[Ints, Floats]] | None = None) -> Runs:

@@ -8,6 +8,7 @@ EPANET and the bound's margins are measured against EPANET.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -16,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from levada.domain.series import Floats
+from levada.hydraulics.engine import Solves
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Component
-from levada.schedule.relaxation_samples import pump_speeds
+from levada.schedule.relaxation_samples import pieces_of_work, pump_speeds
 
 __all__ = ["Sampler", "Surface", "fit_surfaces", "joined"]
 
@@ -192,10 +194,11 @@ def joined(plant: Plant, surfaces: list[Surface], chosen: list[Ints]) -> Joint:
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """What is sampled, and by which random numbers."""
+    """What is sampled, and by which random numbers. `pause` is called between pieces of work, and may end it by an exception."""
 
     plant: Plant
     rng: np.random.Generator
+    pause: Callable[[], object] = lambda: None
 
     def speeds(self, surface: Surface, configuration: Ints) -> Floats:
         """Mean speeds (N, classes) of configurations (N,) within their bins, uniform with the ends favoured."""
@@ -212,7 +215,11 @@ class Sampler:
             means[:, list(s.component.classes)] = mean
         speed = pump_speeds(plant, self.rng, joint.counts, means, unequal=False)
         running = speed > 0
-        solved = plant.simulator.solves_at(step, plant.volume(x), speed, joint.choices)
+        volume, parts = plant.volume(x), list[Solves]()
+        for piece in pieces_of_work(plant, n):
+            self.pause()
+            parts.append(plant.simulator.solves_at(step[piece], volume[piece], speed[piece], joint.choices[piece]))
+        solved = Solves.joined(parts)
         found = []
         for m, s in enumerate(surfaces):
             part_of, floors = s.component, list(s.component.floors)

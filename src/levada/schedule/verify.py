@@ -7,6 +7,8 @@ range, its outputs within the margins.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from levada.domain.billing import metered
@@ -52,11 +54,13 @@ def verify(plant: Plant, models: list[Models], zones: list[Zone], forecast: Fore
 
 
 def verify_in_rounds(
-    plant: Plant, models: list[Models], zones: list[Zone], forecast: Forecast, must: list[Step], others: list[Step], rounds: int
+    plant: Plant, models: list[Models], zones: list[Zone], forecast: Forecast, must: list[Step], others: list[Step], rounds: int,
+    pause: Callable[[], object] = lambda: None,
 ) -> tuple[int, int, bool]:
     """`verify` until nothing fails, so many times at most. Returns how many were checked and how many failed in the last round, and whether any was widened."""
     checked, failed, is_widened = 0, 0, False
     for _ in range(rounds):
+        pause()
         checked, failed = verify(plant, models, zones, forecast, must, others)
         is_widened |= failed > 0
         if not failed:
