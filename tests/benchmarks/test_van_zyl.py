@@ -12,6 +12,7 @@ from levada.schedule.assignment import Fits
 from levada.schedule.instants import free_instants
 from levada.schedule.plant import Plant
 from levada.schedule.progress import Teller
+from levada.schedule.switches import Switches
 
 pytestmark = pytest.mark.skipif(
     not (networks_folder() / van_zyl.FOLDER).exists(), reason=f"NO BENCHMARK DATA at {networks_folder()}: set LEVADA_BENCH_DATA to compare with an evaluator's pins"
@@ -89,7 +90,8 @@ def test_free_instants_soon_undercut_the_best_published_cost_and_epanet_accepts_
     on = np.array([[c == "1" for c in pump] for pump in hourly]).T
     problem = van_zyl.problem(switch_resolution_s=60)
     plant = Plant(problem)
-    asked, found = free_instants(plant, Fits(plant), [PumpSchedule(on=on, speed=on.astype(float))], np.random.default_rng(0), 80_000, Teller(None, plant))
+    hours = PumpSchedule(on=on, speed=on.astype(float))
+    asked, found = free_instants(plant, Fits(plant), hours, [Switches.of(problem, hours)], np.random.default_rng(1), 80_000, Teller(None, plant))
     verdict = audit(asked, found)
     assert verdict.accepted
     assert verdict.trajectory.cost <= van_zyl.BEST_KNOWN

@@ -11,7 +11,7 @@ from tests.schedule.small_networks import Small
 
 from levada.schedule.candidate import Candidate
 from levada.schedule.near import levers_of, near
-from levada.schedule.programme import Scope, best_near
+from levada.schedule.programme import Programme, Scope
 from levada.schedule.progress import Teller
 from levada.schedule.replan import Descent
 
@@ -75,7 +75,7 @@ def test_a_programme_keeps_to_the_number_of_changes_and_to_its_levers() -> None:
     base = beginning(search, [1, 2, 1, 1, 2, 1])
     levers = levers_of(search.plant)
     pumps = [i for i, lever in enumerate(levers) if lever.valve is None]
-    trial = best_near(search.runner, near(search.runner, base, levers), levers, Scope(levers=tuple(pumps), changes=2.0), 10 * PRICE)
+    trial = Programme(search.runner, near(search.runner, base, levers), levers, Scope(levers=tuple(pumps), changes=2.0), 10 * PRICE).solve()
     assert trial is not None
     assert (trial[2] == base.choices).all()
     assert (trial[0] != base.counts).any(axis=1).sum() <= 2

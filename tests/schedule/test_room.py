@@ -100,3 +100,24 @@ def test_where_room_does_not_help_the_judges_words_are_told(monkeypatch: pytest.
     assert not told.feasible
     assert {v.limit for v in told.relaxations} <= {"level", "saturation", "reserve", "end level"}
     assert told.relaxations
+
+
+def test_instants_that_the_judge_refuses_are_shifted_and_not_given_up_for_a_schedule_on_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Small(upper=True, identical=False).problem(n=6, max_starts=np.full(3, 2), switch_resolution_s=60, hydraulic_step_s=600)
+    work = dataclasses.replace(QUICK, switch_solves=80_000)
+    free, stepwise = solve(problem, work=work), solve(dataclasses.replace(problem, switch_resolution_s=None), work=work)
+    assert free.feasible
+    assert free.certificate.cost < stepwise.certificate.cost
+    short_m = float(np.diff(free.trajectory.level_m, axis=0).max()) * 0.02
+
+    def asks_more(asked: PumpingProblem, schedule: Any) -> Any:
+        return audit(dataclasses.replace(asked, end_level_m=asked.end_level_m + short_m), schedule)
+
+    assert not asks_more(free.problem, free.schedule).accepted
+    monkeypatch.setattr(sys.modules["levada.schedule.solve"], "audit", asks_more)
+    held = solve(problem, work=work)
+    assert held.feasible
+    assert (held.schedule.starts(problem.count_starts, problem.initial_on) <= problem.max_starts).all()
+    assert asks_more(held.problem, held.schedule).accepted
+    # Centimetres at the end cost little, and less than what free instants save.
+    assert free.certificate.cost <= held.certificate.cost < (free.certificate.cost + stepwise.certificate.cost) / 2

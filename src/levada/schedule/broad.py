@@ -26,7 +26,7 @@ from levada.schedule.problem import Work
 from levada.schedule.progress import Stopped, Teller
 from levada.schedule.reach import Zone, reach
 from levada.schedule.reach import whole as all_levels
-from levada.schedule.replan import Descent
+from levada.schedule.replan import Descent, go_together
 from levada.schedule.rules import set_valves
 from levada.schedule.search import Actions, Lean, actions_of, beam
 from levada.schedule.settle import settled
@@ -272,9 +272,8 @@ class _Hunt:
         for share in _RACE:
             if self._is_proved():
                 return
-            for way in ways:
-                way.go(math.ceil(share * self.work.quick_programmes))
-                self.found[way.best.key] = way.best
+            go_together(ways, math.ceil(share * self.work.quick_programmes))
+            self.found |= {way.best.key: way.best for way in ways}
             ways = self._apart(sorted(ways, key=lambda w: w.best.objective(self.price)))[: -(-len(ways) // 2)]
         way = ways[0]
         if self._is_proved():

@@ -27,11 +27,11 @@ from levada.schedule.whole import Whole
 
 __all__ = ["free_instants"]
 
-_SEVERITY = 20.0
-"""A unit of severity costs so many times the schedule."""
+_SEVERITY = 200.0
+"""A unit of severity costs so many times the schedule: what a tank lacks at the end counts for little of a unit, and must never be worth its pumping."""
 
-_RADIUS_S, _MOST_RADIUS_S = 3600, 3 * 3600
-"""By how much a switch may be shifted at once: at first, at most."""
+_RADIUS_S, _NEAR_RADIUS_S, _MOST_RADIUS_S = 3600, 600, 3 * 3600
+"""By how much a switch may be shifted at once: at first, in a second descent from what breaks a limit, which may be a little only; at most."""
 
 _GROW, _SHRINK = 1.6, 0.4
 _MOST_ROUNDS = 40
@@ -58,17 +58,18 @@ _RUN_S = (1800, 4 * 3600)
 
 
 def free_instants(
-    plant: Plant, fits: Fits, starts: list[PumpSchedule], rng: np.random.Generator, budget: int, teller: Teller, engine: Callable[[PumpingProblem], Engine] = Simulator
+    plant: Plant, fits: Fits, on_steps: PumpSchedule, starts: list[Switches], rng: np.random.Generator, budget: int, teller: Teller,
+    engine: Callable[[PumpingProblem], Engine] = Simulator,
 ) -> tuple[PumpingProblem, PumpSchedule]:
     """The best schedule found whose pumps switch at multiples of the problem's resolution, and the problem on the steps that its switches make.
 
-    `starts`: schedules on the problem's steps, the best one first; `budget`: hydraulic solves.
-    """
+    `on_steps`, a schedule on the problem's steps, says how fast pumps run and how valves stand in each of them; `starts` where the search begins;
+    `budget`: hydraulic solves.
+    """  # fmt: skip
     assert plant.problem.switch_resolution_s is not None
-    courses = Courses(plant, Whole(plant, fits), starts[0], engine)
+    courses = Courses(plant, Whole(plant, fits), on_steps, engine)
     search = _Search(courses, plant.problem.switch_resolution_s, courses.solves + budget, teller)
-    best = search.best([Switches.of(plant.problem, s) for s in starts], rng)
-    return courses.schedule(best.switches)
+    return courses.schedule(search.best(starts, rng).switches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ class _Search:
         begun = self.courses.run(starts)
         self.price = _SEVERITY * max(1e-6, max(abs(c.cost) for c in begun))
         # What is planned on steps is judged as it is first: nothing worse is returned.
-        best = min([*begun, *(self.descend(c) for c in begun)], key=self.worth)
+        ends = [self.descend(c) for c in begun] + [self.descend(c, radius_s=_NEAR_RADIUS_S) for c in begun if c.severity > 0]
+        best = min([*begun, *ends], key=self.worth)
         now, least, broken, misses, stale = best, self.worth(best), self.courses.operation(best.switches), 0, 0
         tried = {best.switches.key()}
         while not self.is_over and misses < _MOST_MISSES:
@@ -137,9 +139,9 @@ class _Search:
 
     # --- descent ------------------------------------------------------------------------------------------------------
 
-    def descend(self, course: Course, hopeless: float = np.inf) -> Course:
-        """The best in reach; given up where a few rounds leave it dearer than `hopeless`."""
-        radius, failures = float(_RADIUS_S), 0
+    def descend(self, course: Course, hopeless: float = np.inf, radius_s: int = _RADIUS_S) -> Course:
+        """The best in reach, first of shifts up to `radius_s`; given up where a few rounds leave it dearer than `hopeless`."""
+        radius, failures = float(radius_s), 0
         broken = self.courses.operation(course.switches)
         course = self.simplified(course, broken)
         for done in range(_MOST_ROUNDS):

@@ -7,6 +7,8 @@ goes where it was measured to go, as long as the tank is full; a switch sees to 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +23,7 @@ from levada.schedule.linear import Builder, solver
 from levada.schedule.near import Lever, Near, caps_of
 from levada.schedule.plant import Ints
 
-__all__ = ["Effort", "Scope", "best_near", "water_near"]
+__all__ = ["Effort", "Programme", "Scope", "solve_all", "water_near"]
 
 Effort = Literal["first", "swift", "quick", "thorough"]
 
@@ -61,20 +63,21 @@ class Scope:
     effort: Effort = "thorough"
 
 
-def best_near(runner: Runner, near: Near, levers: list[Lever], scope: Scope, price: float) -> Trial | None:
-    """The best schedule of the programme that was found, or None where there is none. `price`: cost of a unit of severity."""
-    programme = _Programme(runner, near, levers, scope, price)
-    value = programme.solve()
-    return None if value is None else programme.trial(value)
+def solve_all(programmes: Sequence[Programme]) -> list[Trial | None]:
+    """The best schedule of each programme that was found, or None where there is none; two of them are solved at once."""
+    if len(programmes) == 1:
+        return [programmes[0].solve()]
+    with ThreadPoolExecutor(2) as threads:
+        return list(threads.map(Programme.solve, programmes))
 
 
 def water_near(runner: Runner, near: Near, levers: list[Lever], price: float) -> Floats:
     """What a full tank's content is worth by instant and tank near a base, (n + 1, tanks): duals of the programme in which choices may be mixed; zeros where it has no solution."""
-    return _Programme(runner, near, levers, Scope(levers=tuple(range(len(levers))), diverts=False), price).water()
+    return Programme(runner, near, levers, Scope(levers=tuple(range(len(levers))), diverts=False), price).water()
 
 
-class _Programme:
-    """Columns and rows, gathered in the order: states, limits, options, starts."""
+class Programme:
+    """Columns and rows, gathered in the order: states, limits, options, starts. `price`: cost of a unit of severity."""
 
     def __init__(self, runner: Runner, near: Near, levers: list[Lever], scope: Scope, price: float) -> None:
         self.runner, self.near, self.levers, self.scope, self.price = runner, near, levers, scope, price
@@ -260,7 +263,8 @@ class _Programme:
 
     # --- solving ------------------------------------------------------------------------------------------------------
 
-    def solve(self) -> Floats | None:
+    def solve(self) -> Trial | None:
+        """The best schedule that was found, or None where there is none."""
         lp = self.b.model()
         kinds = np.zeros(self.b.columns, bool)
         kinds[self.integer] = True
@@ -280,7 +284,7 @@ class _Programme:
         h.setSolution(len(columns), columns, np.array([self.start[int(c)] for c in columns]))
         h.run()
         value = np.array(h.getSolution().col_value)
-        return value if len(value) and np.isfinite(h.getInfo().objective_function_value) else None
+        return self._trial(value) if len(value) and np.isfinite(h.getInfo().objective_function_value) else None
 
     def water(self) -> Floats:
         h = solver()
@@ -293,7 +297,7 @@ class _Programme:
             worth[0] = worth[1]
         return worth
 
-    def trial(self, value: Floats) -> Trial:
+    def _trial(self, value: Floats) -> Trial:
         """The schedule that a solution means."""
         base = self.near.base
         counts, speeds, choices = base.counts.copy(), base.speeds.copy(), base.choices.copy()

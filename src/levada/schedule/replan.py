@@ -2,21 +2,26 @@
 
 A programme's model holds near its base; how far is learnt: so many changes may it make, twice as many after a success, half as many after a
 failure. What EPANET finds amiss in a promise by a little is put right by another programme, made near it, with a few changes and room to the limits.
+
+Programmes take nearly all of the time, so two are solved at once: those of different ways, or where there is one way alone, the next one that
+it would come to if this one fails. What a way comes to is the same whichever other ways go beside it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from levada.schedule.candidate import Candidate, Runner, Trial
 from levada.schedule.mend import mend
 from levada.schedule.near import Lever, Near, is_large, near
-from levada.schedule.programme import Effort, Scope, best_near
+from levada.schedule.programme import Effort, Programme, Scope, solve_all
 from levada.schedule.progress import Teller
 
-__all__ = ["Descent"]
+__all__ = ["Descent", "go_together"]
 
 _ROOM = 0.0005
 _REPAIRS = ((16.0, 0.001), (8.0, 0.003))
@@ -56,22 +61,31 @@ class Descent:
 
     def go(self, programmes: int, *, thoroughly: bool = False) -> Candidate:
         """The best found in at most so many programmes more, repairs besides. Once they are thorough, what quick ones came to an end with is tried again."""
-        runner, levers, price, radius = self._runner, self._levers, self._price, self._radius
+        go_together([self], programmes, thoroughly=thoroughly)
+        return self.best
+
+    def going(self, programmes: int, *, thoroughly: bool, is_alone: bool) -> _Going[None]:
+        """The way on, as a generator of programmes that is sent what they come to."""
+        runner, price, radius = self._runner, self._price, self._radius
         if thoroughly and self._effort != "thorough":
             self._effort, self._way = "thorough", 0
             radius[:] = _RADIUS
             self._failed.clear()
+        ahead: dict[int, Trial | None] = {}
         for _ in range(programmes):
-            if self._teller.is_stopped or self.is_at_end:
+            if not self._teller("search") or self.is_at_end:
                 break
-            self._near = self._near or near(runner, self.best, levers)
-            while radius[self._way] < _LEAST_RADIUS:
-                self._way = (self._way + 1) % len(radius)
-            scope = replace(self._scopes[self._way], changes=float(radius[self._way]), effort=self._effort)
-            found = self._repaired(_promised(runner, self._near, levers, scope, price))
+            self._near = self._near or near(runner, self.best, self._levers)
+            self._way, *others = self._open()
+            if self._way not in ahead:
+                asked = [self._way, *others[: int(is_alone)]]
+                trials = yield [self._programme(self._near, replace(self._scopes[i], changes=float(radius[i]))) for i in asked]
+                ahead = dict(zip(asked, trials, strict=True))
+            found = yield from self._repaired(self._promised(ahead.pop(self._way)))
             gain = 0.0 if found is None else self.best.objective(price) - found.objective(price)
             if found is not None and gain > 1e-6 * (1.0 + abs(self.best.cost)):
                 self.best, self._near = found, None
+                ahead.clear()
                 self._teller("search", found.cost if found.severity == 0 else None)
             if gain > _LEAST_GAIN * abs(self.best.cost):
                 np.maximum(radius, _LEAST_RADIUS, out=radius)
@@ -79,9 +93,19 @@ class Descent:
             else:
                 radius[self._way] = 0.0 if found is not None and found.key == self.best.key else radius[self._way] / 2.0
                 self._way = (self._way + 1) % len(radius)
-        return self.best
 
-    def _repaired(self, found: Candidate | None) -> Candidate | None:
+    def _open(self) -> list[int]:
+        """The scopes that are worth a programme, from the one whose turn it is."""
+        turn = [(self._way + i) % len(self._radius) for i in range(len(self._radius))]
+        return [i for i in turn if self._radius[i] >= _LEAST_RADIUS]
+
+    def _programme(self, base: Near, scope: Scope) -> Programme:
+        return Programme(self._runner, base, self._levers, replace(scope, effort=self._effort), _STRICT * self._price)
+
+    def _promised(self, trial: Trial | None) -> Candidate | None:
+        return None if trial is None else self._runner.simulate(_fitting(self._runner, trial))
+
+    def _repaired(self, found: Candidate | None) -> _Going[Candidate | None]:
         """What was found, put right as far as it is a little amiss, unless that was tried in vain before: the best has only come down since."""
         promised = found
         for changes, room in _REPAIRS:
@@ -89,17 +113,34 @@ class Descent:
                 break
             if self.best.severity == 0 and found.cost >= self.best.cost:
                 break
-            repair = replace(self._scopes[0], changes=changes, room=room, effort=self._effort)
-            repaired = _promised(self._runner, near(self._runner, found, self._levers), self._levers, repair, self._price)
+            (trial,) = yield [self._programme(near(self._runner, found, self._levers), replace(self._scopes[0], changes=changes, room=room))]
+            repaired = self._promised(trial)
             found = repaired if repaired is not None and repaired.objective(self._price) < found.objective(self._price) else found
         if promised is not None and found is not None and found.objective(self._price) >= self.best.objective(self._price):
             self._failed.add(promised.key)
         return found
 
 
-def _promised(runner: Runner, known: Near, levers: list[Lever], scope: Scope, price: float) -> Candidate | None:
-    trial = best_near(runner, known, levers, scope, _STRICT * price)
-    return None if trial is None else runner.simulate(_fitting(runner, trial))
+_Result = TypeVar("_Result")
+_Going = Generator[list[Programme], list[Trial | None], _Result]
+
+
+def go_together(ways: Sequence[Descent], programmes: int, *, thoroughly: bool = False) -> None:
+    """Each way goes on by at most so many programmes, repairs besides."""
+    going = [way.going(programmes, thoroughly=thoroughly, is_alone=len(ways) == 1) for way in ways]
+    asked = [(g, p) for g in going if (p := next(g, None)) is not None]
+    while asked:
+        found = iter(solve_all([p for _, of_way in asked for p in of_way]))
+        answered = [(g, [next(found) for _ in of_way]) for g, of_way in asked]
+        asked = [(g, p) for g, trials in answered if (p := _sent(g, trials)) is not None]
+
+
+def _sent(going: _Going[None], trials: list[Trial | None]) -> list[Programme] | None:
+    """The next programmes of a way after these came to an end, or None where it is over."""
+    try:
+        return going.send(trials)
+    except StopIteration:
+        return None
 
 
 def _scopes(levers: int, diverting: bool) -> list[Scope]:

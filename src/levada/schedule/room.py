@@ -16,25 +16,25 @@ from levada.domain.pumping import PumpingProblem, Violation
 from levada.domain.series import Floats
 from levada.schedule.scenarios import level_limits
 
-__all__ = ["with_room"]
+__all__ = ["AMPLE", "SCANT", "with_room"]
 
-_TIMES = 2.0
-"""So many times what was amiss is asked for as room, ..."""
+AMPLE = (2.0, 0.02)
+"""So many times what was amiss is asked for as room, and so much of a level or a pressure besides, where each try is a search of its own, ..."""
 
-_LEAST_M = 0.02
-"""... and at least so much of a level or a pressure, ..."""
+SCANT = ((1.0, 0.002), (1.0, 0.004), (1.5, 0.008), (2.0, 0.02))
+"""... and where it is a matter of seconds, one try after another: 2 cm of a reservoir cost percents of a day's energy."""
 
 _LEAST_SHARE = 0.002
-"""... or such a share of a power or a flow."""
+"""Share of a power that is asked for as room at least."""
 
 
-def with_room(problem: PumpingProblem, violations: Iterable[Violation], level_m: Floats) -> PumpingProblem | None:
+def with_room(problem: PumpingProblem, violations: Iterable[Violation], level_m: Floats, room: tuple[float, float] = AMPLE) -> PumpingProblem | None:
     """The problem with limits tightened by what the judge found amiss, so that schedules which keep these keep its own limits in the judge's simulation
-    too. `level_m` (n + 1, tanks): levels of the schedule in our simulation; tanks are asked to be so much above or below these. None where what is amiss
+    too. `level_m` (n + 1, tanks): levels of the schedule in our simulation; tanks are asked to be so much above or below these. `room`: AMPLE or one of SCANT. None where what is amiss
     is not a matter of room."""
     for violation in violations:
         try:
-            tightened = _tightened(problem, violation, level_m)
+            tightened = _tightened(problem, violation, level_m, *room)
         except ProblemError:
             return None  # there is no such room: what is left contradicts itself
         if tightened is None:
@@ -43,8 +43,8 @@ def with_room(problem: PumpingProblem, violations: Iterable[Violation], level_m:
     return problem
 
 
-def _tightened(problem: PumpingProblem, v: Violation, level_m: Floats) -> PumpingProblem | None:
-    room_m = _TIMES * (v.amount if v.unit == "m" else 0.0) + _LEAST_M
+def _tightened(problem: PumpingProblem, v: Violation, level_m: Floats, times: float, least_m: float) -> PumpingProblem | None:
+    room_m = times * (v.amount if v.unit == "m" else 0.0) + least_m
     tank = problem.network.tank_index.get(v.element)
     match v.limit, v.kind:
         case "level" | "saturation" | "reserve", "below" | "above" if tank is not None and v.at_s is not None:
@@ -60,7 +60,7 @@ def _tightened(problem: PumpingProblem, v: Violation, level_m: Floats) -> Pumpin
             ceilings = dict(problem.pressure_ceilings_m)
             return replace(problem, pressure_ceilings_m=ceilings | {v.element: ceilings[v.element] - room_m})
         case "power", "" if problem.max_power_kw is not None:
-            return replace(problem, max_power_kw=problem.max_power_kw * (1 - _LEAST_SHARE) - _TIMES * v.amount)
+            return replace(problem, max_power_kw=problem.max_power_kw * (1 - _LEAST_SHARE) - times * v.amount)
     return None
 
 

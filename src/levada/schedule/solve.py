@@ -30,9 +30,10 @@ from levada.schedule.plant import Plant
 from levada.schedule.problem import Work, check
 from levada.schedule.progress import Progress, Teller
 from levada.schedule.reasons import SwitchReason, explain
-from levada.schedule.room import with_room
+from levada.schedule.room import SCANT, with_room
 from levada.schedule.scenarios import scenario_violations, solve_with_scenarios
 from levada.schedule.steady import steadied
+from levada.schedule.switches import Switches
 
 __all__ = ["Solution", "explain_schedule", "solve"]
 
@@ -45,6 +46,9 @@ _LITTLE = 0.02
 
 _ROOMS = 3
 """So often is more room to the limits tried where only the audit finds them broken."""
+
+_ROOM_SHARE = 8
+"""Where pumps may be switched within steps each try takes the work by so much less than the first search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -154,8 +158,7 @@ def _planned(
         calmer = _judged(plant, steadied(Runner(plant, Fits(plant)), best, _classes(plant, best)), engine)
         best, judged = (best, judged) if calmer.trajectory.violations else (calmer.schedule, calmer)
     if problem.switch_resolution_s is not None:
-        asked, freed = free_instants(roomy, Fits(roomy), [best, *others], _rng(problem, work), work.switch_solves, teller, engine)
-        judged = min(judged, _judged(Plant(asked, engine), freed, engine), key=lambda j: _order(j.trajectory))
+        judged = min(judged, _freed(plant, [best, *others], work, teller, engine), key=lambda j: _order(j.trajectory))
         bounds = [replace(b, value=None, why="pumps may be switched within steps, and it knows switches at their edges only") for b in bounds]
         bounds.append(bound_within_steps(roomy, Fits(roomy), work, _rng(problem, work), judged.plant.problem, judged.schedule, judged.trajectory))
     return _Planned(judged=judged, spare=(to_pumps(roomy, *trial) for trial in spare), bounds=bounds, water=water)
@@ -178,6 +181,26 @@ def _judged(plant: Plant, schedule: PumpSchedule, engine: Callable[[PumpingProbl
     # Other engines are no EPANET: their judge is their caller's.
     refused = () if faults or engine is not Simulator else audit(plant.problem, schedule).trajectory.violations
     return _Judged(plant=plant, schedule=schedule, trajectory=replace(trajectory, violations=(*faults, *refused)), is_refused=bool(refused))
+
+
+def _freed(plant: Plant, schedules: list[PumpSchedule], work: Work, teller: Teller, engine: Callable[[PumpingProblem], Engine]) -> _Judged:
+    """The best schedule whose pumps switch within steps, from `schedules` on steps, the best one first; with room to what only the audit finds broken."""
+    problem, rng = plant.problem, _rng(plant.problem, work)
+    starts, budget = [Switches.of(problem, s) for s in schedules], work.switch_solves
+    roomy, found = plant, list[_Judged]()
+    for room in (*SCANT, None):
+        asked, freed = free_instants(roomy, Fits(roomy), schedules[0], starts, rng, budget, teller, engine)
+        judged = _judged(Plant(problem.on_steps(asked.steps.offsets_s), engine), freed, engine)
+        found.append(judged)
+        levels = np.stack([np.interp(problem.steps.offsets_s, asked.steps.offsets_s, level) for level in judged.trajectory.level_m.T], axis=1)
+        if not judged.is_refused or teller.is_stopped or room is None:
+            break
+        roomier = with_room(roomy.problem, judged.trajectory.violations, levels, room)
+        if roomier is None:
+            break
+        roomy = Plant(roomier, engine)
+        starts, budget = [Switches.of(asked, freed)], work.switch_solves // _ROOM_SHARE
+    return min(found, key=lambda j: _order(j.trajectory))
 
 
 def _rng(problem: PumpingProblem, work: Work) -> np.random.Generator:
