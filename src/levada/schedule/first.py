@@ -21,7 +21,7 @@ from levada.schedule.rules import rules_of
 __all__ = ["first_schedule", "full_cost", "rules_within_starts"]
 
 _PROGRAMMES = 4
-"""Most programmes to put right what is amiss."""
+"""Most programmes of a kind to put right what is amiss."""
 
 
 def first_schedule(runner: Runner, teller: Teller, *, programmes: bool) -> Trial:
@@ -29,12 +29,13 @@ def first_schedule(runner: Runner, teller: Teller, *, programmes: bool) -> Trial
     plant = runner.plant
     found = runner.simulate((*_by_rules(plant, runner.fits), runner.first_choices))
     teller("rules", found.cost if found.severity == 0 else None)
-    if programmes and found.severity > 0 and not teller.is_stopped:
-        way = Descent(runner, found, levers_of(plant), SEVERITY * full_cost(plant), teller, is_first=True)
-        for _ in range(_PROGRAMMES):
-            found = way.go(1)
-            if found.severity == 0:
+    # What the first programme that comes along does not put right, those that look for the best of theirs may.
+    for is_first in (True, False):
+        way = Descent(runner, found, levers_of(plant), SEVERITY * full_cost(plant), teller, is_first=is_first)
+        for _ in range(_PROGRAMMES if programmes else 0):
+            if found.severity == 0 or teller.is_stopped:
                 break
+            found = way.go(1)
     return found.trial
 
 
