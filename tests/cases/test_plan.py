@@ -48,6 +48,17 @@ def test_a_plan_is_printed_with_its_bill_certificate_and_verdict(planned: tuple[
     assert len(ruler) <= 26  # the ruler of 24 hours, one character a step
 
 
+def test_where_the_audit_solves_more_roughly_it_is_said_why_the_bill_differs(planned: tuple[Path, Path, Result]) -> None:
+    example, out, result = planned
+    document = cases.PlanDocument.model_validate_json((out / "plan.json").read_text())
+    assert "The bill, " not in result.output
+    cost = document.audit.cost * 1.001
+    rougher = document.model_copy(update={"certificate": document.certificate.model_copy(update={"cost": cost})})
+    told = summary(cases.load(example), rougher)
+    assert f"The bill, {document.audit.cost:.2f}, is by the audit" in told
+    assert f"Cost {cost:.2f}" in told
+
+
 def test_the_files_hold_the_plan(planned: tuple[Path, Path, Result]) -> None:
     example, out, _ = planned
     case = cases.load(example)

@@ -20,6 +20,8 @@ def summary(case: Case, plan: PlanDocument) -> str:
     start, end = plan.starts_at.astimezone(case.clock), plan.ends_at.astimezone(case.clock)
     lines = [f"{plan.case}: {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} ({plan.clock}), {len(plan.step_seconds)} steps", "", *_rows(case, plan), *_bill(plan), ""]
     lines.append(certificate_text(plan.certificate, plan.currency, stopped=plan.stopped))
+    if round(plan.audit.cost, 2) != round(plan.certificate.cost, 2):
+        lines.append(f"The bill, {plan.audit.cost:.2f}, is by the audit, which solves the network as exactly as its file asks; cost and bound are by the search, which solves it more exactly.")
     if plan.relaxations:
         lines += ["No schedule was found that holds all limits. In this one:", *_violations(plan.relaxations)]
     lines += verdict(plan.audit, said=plan.relaxations)
