@@ -18,6 +18,7 @@ from levada.schedule.certificate import Bound
 from levada.schedule.instants_bound import bound_within_steps
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
+from levada.schedule.progress import Teller
 
 LITTLE = Work(fit_samples=12, audit_samples=600)
 PRICES = [0.1, 0.3, 0.1, 0.25]
@@ -28,7 +29,7 @@ _Found = tuple[PumpingProblem, PumpSchedule, Trajectory]
 
 def _bound(problem: PumpingProblem, found: _Found) -> Bound:
     plant = Plant(problem)
-    return bound_within_steps(plant, Fits(plant), LITTLE, np.random.default_rng(5), *found)
+    return bound_within_steps(plant, Fits(plant), LITTLE, np.random.default_rng(5), *found, Teller(None, plant))
 
 
 def _cheapest(tried: list[tuple[PumpingProblem, PumpSchedule]]) -> _Found:

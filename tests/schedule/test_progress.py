@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.schedule.small_networks import Small
@@ -49,3 +51,18 @@ def test_a_bound_that_was_told_is_kept_where_the_search_is_stopped(after: int) -
     assert solution.certificate.lower_bound <= solution.certificate.cost
     # Margins that the schedule's own steps widened may have lowered it a little.
     assert solution.certificate.lower_bound > 0.95 * bounds[-1]
+
+
+def test_a_search_among_instants_that_is_stopped_ends_without_learning_for_its_bound() -> None:
+    told: list[Progress] = []
+
+    def stop_at_instants(now: Progress) -> bool:
+        told.append(now)
+        return now.stage != "instants"
+
+    problem = replace(two_tanks(), switch_resolution_s=600)
+    solution = solve(problem, work=Work(exact_solves=0, fit_samples=12, audit_samples=300, beam=60, candidates=4, programmes=2, grid_solves=0), progress=stop_at_instants)
+    assert told[-1].stage == "instants"
+    assert solution.feasible
+    assert "stopped before it was computed" in solution.certificate.method
+    assert solution.certificate.work["hydraulic_solves"] < told[-1].solves + 6000

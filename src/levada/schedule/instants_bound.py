@@ -20,6 +20,7 @@ from levada.schedule.certificate import Bound
 from levada.schedule.models import fit_models
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
+from levada.schedule.progress import Stopped, Teller
 from levada.schedule.surface import Sampler
 from levada.schedule.verify import ROUNDS, steps_of, verify_in_rounds
 from levada.schedule.whole import Whole
@@ -32,16 +33,19 @@ _METHOD = (
 )
 
 
-def bound_within_steps(plant: Plant, fits: Fits, work: Work, rng: np.random.Generator, problem: PumpingProblem, schedule: PumpSchedule, found: Trajectory) -> Bound:
+def bound_within_steps(plant: Plant, fits: Fits, work: Work, rng: np.random.Generator, problem: PumpingProblem, schedule: PumpSchedule, found: Trajectory, teller: Teller) -> Bound:
     """The bound of the plant's problem, whose pumps may be switched within steps. `schedule`, on the steps of `problem` (PumpingProblem.on_steps), is one that was `found`:
     the models are held against it where it keeps all limits."""
     if reason := why_unbounded(plant):
         return Bound(value=None, method=_METHOD, why=reason)
     if any(m.own_power_kw.any() for m in metered(plant.problem)):
         return Bound(value=None, method=_METHOD, why="what own power is used of is billed by the mean of a step, and the relaxation knows what runs beside it only")
-    sampler = Sampler(plant, rng)
-    surfaces, zones = learn(plant, sampler, work, rng)
-    models = fit_models(plant, surfaces, zones, sampler, work, within_steps=True)
+    sampler = Sampler(plant, rng, teller.pause)
+    try:
+        surfaces, zones = learn(plant, sampler, work, rng)
+        models = fit_models(plant, surfaces, zones, sampler, work, within_steps=True)
+    except Stopped:
+        return Bound(value=None, method=_METHOD, why="stopped before it was computed")
     forecast = Forecast(plant, surfaces, Whole(plant, fits))
     # Where each part of a step begins, and what runs in it.
     of = np.searchsorted(plant.problem.steps.offsets_s, problem.steps.offsets_s[:-1], side="right") - 1

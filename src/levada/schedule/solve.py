@@ -160,7 +160,7 @@ def _planned(
     if problem.switch_resolution_s is not None:
         judged = min(judged, _freed(plant, [best, *others], work, teller, engine), key=lambda j: _order(j.trajectory))
         bounds = [replace(b, value=None, why="pumps may be switched within steps, and it knows switches at their edges only") for b in bounds]
-        bounds.append(bound_within_steps(roomy, Fits(roomy), work, _rng(problem, work), judged.plant.problem, judged.schedule, judged.trajectory))
+        bounds.append(bound_within_steps(roomy, Fits(roomy), work, _rng(problem, work), judged.plant.problem, judged.schedule, judged.trajectory, teller))
     return _Planned(judged=judged, spare=(to_pumps(roomy, *trial) for trial in spare), bounds=bounds, water=water)
 
 
