@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from tests.schedule.small_networks import Small
@@ -60,8 +58,8 @@ def test_a_search_among_instants_that_is_stopped_ends_without_learning_for_its_b
         told.append(now)
         return now.stage != "instants"
 
-    problem = replace(two_tanks(), switch_resolution_s=600)
-    solution = solve(problem, work=Work(exact_solves=0, fit_samples=12, audit_samples=300, beam=60, candidates=4, programmes=2, grid_solves=0), progress=stop_at_instants)
+    problem = Small(demand_l_per_s=14, upper=True).problem(n=6, switch_resolution_s=600)
+    solution = solve(problem, work=Work(exact_solves=0, fit_samples=12, audit_samples=300, beam=60, programmes=2, grid_solves=0), progress=stop_at_instants)
     assert told[-1].stage == "instants"
     assert solution.feasible
     assert "stopped before it was computed" in solution.certificate.method

@@ -108,7 +108,7 @@ class _Search:
 
     @property
     def is_over(self) -> bool:
-        return self.teller.is_stopped or self.courses.solves >= self.limit
+        return not self.teller("instants") or self.courses.solves >= self.limit
 
     def best(self, starts: list[Switches], rng: np.random.Generator) -> Course:
         begun = self.courses.run(starts)
