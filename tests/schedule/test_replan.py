@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -13,7 +14,7 @@ from levada.schedule.candidate import Candidate
 from levada.schedule.near import levers_of, near
 from levada.schedule.programme import Programme, Scope
 from levada.schedule.progress import Teller
-from levada.schedule.replan import Descent
+from levada.schedule.replan import Descent, onward
 
 PRICES = [0.1, 0.3, 0.1, 0.2, 0.3, 0.1]
 
@@ -94,3 +95,20 @@ def test_work_is_bounded_and_the_same_start_gives_the_same_schedule() -> None:
     start = beginning(search, [1, 2, 1, 1, 2, 1])
     assert planned(search, start, programmes=0) is start
     assert planned(search, start).key == planned(search, start).key
+
+
+def test_of_a_race_the_better_half_goes_on_and_what_lacks_a_little_only() -> None:
+    search = Searching(Small(pumps=2, demand_l_per_s=12).problem(n=6, prices=PRICES))
+    start = beginning(search, [1, 2, 1, 1, 2, 1])
+    levers, teller = levers_of(search.plant), Teller(None, search.plant)
+
+    def way(cost: float, severity: float = 0.0) -> Descent:
+        return Descent(search.runner, replace(start, cost=cost, severity=severity), levers, PRICE, teller)
+
+    dear, dearer, dearest, short = way(120.0), way(130.0), way(140.0), way(100.0, 1e-4)
+    assert onward([dearest, dear, dearer], PRICE) == [dear, dearer]
+    assert onward([dearest, short, dear, dearer], PRICE) == [dear, dearer, short]
+    assert onward([short], PRICE) == [short]
+    # What lacks much is no nearer, and two ways to one place are one.
+    assert onward([dearest, way(100.0, 60.0 / PRICE), dear, dearer], PRICE) == [dear, dearer]
+    assert onward([dear, way(120.001), dearer], PRICE) == [dear]

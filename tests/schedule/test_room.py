@@ -11,7 +11,7 @@ from tests.schedule.small_networks import Small
 from levada.domain.pumping import PumpingProblem, Violation
 from levada.hydraulics.audit import audit
 from levada.schedule import Work, solve
-from levada.schedule.room import with_room
+from levada.schedule.room import AMPLE, SCANT, with_room
 
 QUICK = Work(fit_samples=12, audit_samples=300, beam=60, candidates=4, simulations=4000, quick_programmes=2, programmes=2)
 PROBLEM = Small().problem(n=6)
@@ -26,14 +26,14 @@ def amiss(limit: str, element: str, kind: str, amount: float, unit: str = "m", a
 
 def test_a_level_below_its_minimum_is_kept_away_from_it_in_the_hours_about_it() -> None:
     level_m = np.full((7, 1), float(PROBLEM.min_level_m[0]))
-    asked = with_room(PROBLEM, [amiss("level", "T", "below", 0.1)], level_m)
+    asked = with_room(PROBLEM, [amiss("level", "T", "below", 0.1)], level_m, AMPLE)
     assert asked is not None
     assert asked.reserve_level_m is not None
     least = float(PROBLEM.min_level_m[0])
     np.testing.assert_allclose(asked.reserve_level_m[:, 0] - least, [0, 0.22, 0.22, 0.22, 0.22, 0], atol=1e-12)
     assert asked.ceiling_level_m is None
     # Where our simulation has it higher than the judge's, it is asked to be higher than there.
-    higher = with_room(PROBLEM, [amiss("level", "T", "below", 0.1)], level_m + 0.3)
+    higher = with_room(PROBLEM, [amiss("level", "T", "below", 0.1)], level_m + 0.3, AMPLE)
     assert higher is not None
     assert higher.reserve_level_m is not None
     np.testing.assert_allclose(higher.reserve_level_m[:, 0] - least, [0, 0.52, 0.52, 0.52, 0.52, 0], atol=1e-12)
@@ -41,7 +41,7 @@ def test_a_level_below_its_minimum_is_kept_away_from_it_in_the_hours_about_it() 
 
 def test_a_tank_that_is_full_and_fills_is_kept_below_its_maximum_but_not_below_where_it_begins() -> None:
     full = dataclasses.replace(PROBLEM, initial_level_m=PROBLEM.max_level_m.copy())
-    asked = with_room(full, [amiss("saturation", "T", "above", 0.003, "m3/s", at_h=0, until_h=0)], AT_LIMITS)
+    asked = with_room(full, [amiss("saturation", "T", "above", 0.003, "m3/s", at_h=0, until_h=0)], AT_LIMITS, AMPLE)
     assert asked is not None
     assert asked.ceiling_level_m is not None
     most = float(PROBLEM.max_level_m[0])
@@ -57,16 +57,25 @@ def test_a_tank_that_is_full_and_fills_is_kept_below_its_maximum_but_not_below_w
     ids=["end level", "negative pressure"],
 )
 def test_other_limits_get_room_too(violation: Violation, field: str, expected: Any) -> None:
-    asked = with_room(PROBLEM, [violation], AT_LIMITS)
+    asked = with_room(PROBLEM, [violation], AT_LIMITS, AMPLE)
     assert asked is not None
     assert getattr(asked, field) == pytest.approx(expected(PROBLEM))
 
 
+def test_scant_room_is_what_was_missing_and_millimetres_more() -> None:
+    short = amiss("end level", "T", "below", 0.05, at_h=6, until_h=None)
+    scant, ample = (with_room(PROBLEM, [short], AT_LIMITS, room) for room in (SCANT, AMPLE))
+    assert scant is not None
+    assert ample is not None
+    np.testing.assert_allclose(scant.end_level_m - PROBLEM.end_level_m, 0.052)
+    np.testing.assert_allclose(ample.end_level_m - PROBLEM.end_level_m, 0.12)
+
+
 def test_what_is_no_matter_of_room_is_not_tried() -> None:
-    assert with_room(PROBLEM, [amiss("starts", "P1", "", 1.0, "1", at_h=None)], AT_LIMITS) is None
-    assert with_room(PROBLEM, [amiss("supply", "EPANET", "system unbalanced", 0.0)], AT_LIMITS) is None
+    assert with_room(PROBLEM, [amiss("starts", "P1", "", 1.0, "1", at_h=None)], AT_LIMITS, AMPLE) is None
+    assert with_room(PROBLEM, [amiss("supply", "EPANET", "system unbalanced", 0.0)], AT_LIMITS, AMPLE) is None
     # An end above the maximum contradicts itself.
-    assert with_room(PROBLEM, [amiss("end level", "T", "below", 50.0, at_h=6)], AT_LIMITS) is None
+    assert with_room(PROBLEM, [amiss("end level", "T", "below", 50.0, at_h=6)], AT_LIMITS, AMPLE) is None
 
 
 def stricter(by_m: float) -> Any:

@@ -26,7 +26,7 @@ from levada.schedule.problem import Work
 from levada.schedule.progress import Stopped, Teller
 from levada.schedule.reach import Zone, reach
 from levada.schedule.reach import whole as all_levels
-from levada.schedule.replan import Descent, go_together
+from levada.schedule.replan import Descent, go_together, onward
 from levada.schedule.rules import set_valves
 from levada.schedule.search import Actions, Lean, actions_of, beam
 from levada.schedule.settle import settled
@@ -51,9 +51,6 @@ _BEST = 3
 
 _RACE = (0.2, 0.3, 0.5)
 """Shares of a schedule's quick programmes in each round of the race."""
-
-_SAME = 1e-4
-"""Schedules whose costs differ by no more than this share are taken for those of one valley."""
 
 _SPARSE = 10
 """Of the simulated steps one in so many is checked where the search was told to stop."""
@@ -274,17 +271,12 @@ class _Hunt:
                 return
             go_together(ways, math.ceil(share * self.work.quick_programmes))
             self.found |= {way.best.key: way.best for way in ways}
-            ways = self._apart(sorted(ways, key=lambda w: w.best.objective(self.price)))[: -(-len(ways) // 2)]
+            ways = onward(ways, self.price)
         way = ways[0]
         if self._is_proved():
             return
         way.go(self.work.programmes * (1 if way.best.severity == 0 else _MORE), thoroughly=True)
         self.found[way.best.key] = way.best
-
-    def _apart(self, ways: list[Descent]) -> list[Descent]:
-        """The ways, the best first, without those that have come to where a better one is."""
-        costs = [way.best.objective(self.price) for way in ways]
-        return [way for i, way in enumerate(ways) if all(costs[i] - cost > _SAME * abs(cost) for cost in costs[:i])]
 
     def _is_proved(self) -> bool:
         best, bound = self.ranked()[0], self.relaxation.value

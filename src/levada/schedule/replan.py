@@ -21,7 +21,7 @@ from levada.schedule.near import Lever, Near, is_large, near
 from levada.schedule.programme import Effort, Programme, Scope, solve_all
 from levada.schedule.progress import Teller
 
-__all__ = ["Descent", "go_together"]
+__all__ = ["Descent", "go_together", "onward"]
 
 _ROOM = 0.0005
 _REPAIRS = ((16.0, 0.001), (8.0, 0.003))
@@ -35,6 +35,9 @@ _STRICT = 10.0
 
 _RADIUS, _LEAST_RADIUS = 16.0, 4.0
 """Changes that a programme may make at first, and the fewest worth a programme."""
+
+_SAME = 1e-4
+"""Schedules whose costs differ by no more than this share are taken for those of one valley."""
 
 _LEAST_GAIN = 1e-4
 """Share of the cost that is gained where a success is worth another programme of its kind; one that gains less is taken, and its kind has come to an end."""
@@ -133,6 +136,18 @@ def go_together(ways: Sequence[Descent], programmes: int, *, thoroughly: bool = 
         found = iter(solve_all([p for _, of_way in asked for p in of_way]))
         answered = [(g, [next(found) for _ in of_way]) for g, of_way in asked]
         asked = [(g, p) for g, trials in answered if (p := _sent(g, trials)) is not None]
+
+
+def onward(ways: Sequence[Descent], price: float) -> list[Descent]:
+    """Those of the ways that are worth more programmes, the best first: the better half, without those that have come to where a better one is; and the
+    one that would be best if what is amiss counted by its size alone, since the next programme may put that right: a schedule whose tank ends a
+    centimetre short is nearer to a good one than what keeps all limits and costs far more."""
+    ranked = sorted(ways, key=lambda w: w.best.objective(price))
+    costs = [way.best.objective(price) for way in ranked]
+    ranked = [way for i, way in enumerate(ranked) if all(costs[i] - cost > _SAME * abs(cost) for cost in costs[:i])]
+    half = -(-len(ranked) // 2)
+    nearest = min(ranked, key=lambda w: w.best.cost + price * w.best.severity)
+    return [*ranked[:half], *([] if nearest in ranked[:half] else [nearest])]
 
 
 def _sent(going: _Going[None], trials: list[Trial | None]) -> list[Programme] | None:

@@ -16,21 +16,22 @@ from levada.domain.pumping import PumpingProblem, Violation
 from levada.domain.series import Floats
 from levada.schedule.scenarios import level_limits
 
-__all__ = ["AMPLE", "SCANT", "with_room"]
+__all__ = ["AMPLE", "SCANT", "SEARCHES", "SHIFTS", "with_room"]
 
-AMPLE = (2.0, 0.02)
-"""So many times what was amiss is asked for as room, and so much of a level or a pressure besides, where each try is a search of its own, ..."""
+SCANT, AMPLE = (1.0, 0.002), (2.0, 0.02)
+"""So many times what was amiss is asked for as room, and so much of a level or a pressure besides: 2 cm of a reservoir cost percents of a day's energy,
+but levels that are cut off at limits differ by more from one solve to the next."""
 
-SCANT = ((1.0, 0.002), (1.0, 0.004), (1.5, 0.008), (2.0, 0.02))
-"""... and where it is a matter of seconds, one try after another: 2 cm of a reservoir cost percents of a day's energy."""
+SEARCHES, SHIFTS = (SCANT, AMPLE, AMPLE, AMPLE), (SCANT, (1.0, 0.004), (1.5, 0.008), AMPLE)
+"""Rooms to try one after another: where each try is a search of its own, and where switches are shifted, which takes seconds."""
 
 _LEAST_SHARE = 0.002
 """Share of a power that is asked for as room at least."""
 
 
-def with_room(problem: PumpingProblem, violations: Iterable[Violation], level_m: Floats, room: tuple[float, float] = AMPLE) -> PumpingProblem | None:
+def with_room(problem: PumpingProblem, violations: Iterable[Violation], level_m: Floats, room: tuple[float, float]) -> PumpingProblem | None:
     """The problem with limits tightened by what the judge found amiss, so that schedules which keep these keep its own limits in the judge's simulation
-    too. `level_m` (n + 1, tanks): levels of the schedule in our simulation; tanks are asked to be so much above or below these. `room`: AMPLE or one of SCANT. None where what is amiss
+    too. `level_m` (n + 1, tanks): levels of the schedule in our simulation; tanks are asked to be so much above or below these. `room`: from SCANT to AMPLE. None where what is amiss
     is not a matter of room."""
     for violation in violations:
         try:

@@ -30,7 +30,7 @@ from levada.schedule.plant import Plant
 from levada.schedule.problem import Work, check
 from levada.schedule.progress import Progress, Teller
 from levada.schedule.reasons import SwitchReason, explain
-from levada.schedule.room import SCANT, with_room
+from levada.schedule.room import SEARCHES, SHIFTS, with_room
 from levada.schedule.scenarios import scenario_violations, solve_with_scenarios
 from levada.schedule.steady import steadied
 from levada.schedule.switches import Switches
@@ -43,9 +43,6 @@ _OPEN = 0.02
 
 _LITTLE = 0.02
 """Where values of the level of one tank leave no more than this, the gap is their checks': on random plants the broad search then found nothing cheaper."""
-
-_ROOMS = 3
-"""So often is more room to the limits tried where only the audit finds them broken."""
 
 _ROOM_SHARE = 8
 """Where pumps may be switched within steps each try takes the work by so much less than the first search."""
@@ -93,9 +90,9 @@ def solve(
     plan = first = _planned(plant, plant, work, teller, start, engine)
     asked = problem
     # Where pumps may be switched within steps the schedule on steps stands in for what is refused.
-    for _ in range(_ROOMS if problem.switch_resolution_s is None else 0):
+    for room in SEARCHES if problem.switch_resolution_s is None else ():
         found = plan.judged.trajectory
-        roomy = with_room(asked, found.violations, found.level_m) if plan.judged.is_refused and not teller.is_stopped else None
+        roomy = with_room(asked, found.violations, found.level_m, room) if plan.judged.is_refused and not teller.is_stopped else None
         if roomy is None:
             break
         asked = roomy
@@ -188,7 +185,7 @@ def _freed(plant: Plant, schedules: list[PumpSchedule], work: Work, teller: Tell
     problem, rng = plant.problem, _rng(plant.problem, work)
     starts, budget = [Switches.of(problem, s) for s in schedules], work.switch_solves
     roomy, found = plant, list[_Judged]()
-    for room in (*SCANT, None):
+    for room in (*SHIFTS, None):
         asked, freed = free_instants(roomy, Fits(roomy), schedules[0], starts, rng, budget, teller, engine)
         judged = _judged(Plant(problem.on_steps(asked.steps.offsets_s), engine), freed, engine)
         found.append(judged)
