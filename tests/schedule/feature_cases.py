@@ -42,7 +42,7 @@ class Searching:
     def __init__(self, problem: PumpingProblem) -> None:
         self.plant, self.rng = Plant(problem), np.random.default_rng(0)
         sampler = Sampler(self.plant, self.rng)
-        surfaces, zones = learn(self.plant, sampler, Work(fit_samples=12), self.rng)
+        surfaces, zones = learn(self.plant, sampler, Work(fit_samples=12))
         models = fit_models(self.plant, surfaces, zones, sampler, Work(audit_samples=100))
         self.relaxation = relax(self.plant, models, zones)
         self.runner = Runner(self.plant, Fits(self.plant))

@@ -21,7 +21,7 @@ LITTLE = Work(fit_samples=12, audit_samples=400)
 def relaxed(problem: PumpingProblem, work: Work = LITTLE) -> tuple[Plant, list[Models], list[Zone], Relaxation]:
     plant, rng = Plant(problem), np.random.default_rng(7)
     sampler = Sampler(plant, rng)
-    surfaces, zones = learn(plant, sampler, work, rng)
+    surfaces, zones = learn(plant, sampler, work)
     models = fit_models(plant, surfaces, zones, sampler, work)
     return plant, models, zones, relax(plant, models, zones)
 

@@ -51,7 +51,7 @@ def test_every_state_that_a_random_schedule_reaches_within_the_limits_is_in_the_
     problem = Small(upper=True, pumps=2, demand_l_per_s=14).problem(n=10)
     plant = Plant(problem)
     rng = np.random.default_rng(3)
-    _, zones = learn(plant, Sampler(plant, rng), Work(), rng)
+    _, zones = learn(plant, Sampler(plant, rng), Work())
     seen = 0
     for _ in range(60):
         volume = plant.simulator.volumes(problem.initial_level_m)
@@ -79,7 +79,7 @@ def test_zones_hold_what_a_tank_reaches_once_another_is_full_and_shut() -> None:
         n=10, may_stand_full=np.ones(2, bool), hydraulic_step_s=3600, max_starts=np.full(3, 9), end_level_m=np.full(2, 1.0)
     )
     plant, rng = Plant(problem), np.random.default_rng(0)
-    surfaces, zones = learn(plant, Sampler(plant, rng), Work(), rng)
+    surfaces, zones = learn(plant, Sampler(plant, rng), Work())
     by_surfaces = reach(plant, surfaces, Sampler(plant, rng), 80, 0)
     left_out, seen = 0, 0
     for _ in range(100):

@@ -22,7 +22,7 @@ from levada.schedule.whole import Whole
 def checked() -> tuple[Plant, Forecast]:
     plant = Plant(Small(pumps=2, upper=True, demand_l_per_s=14).problem(n=6, min_speed=np.full(3, 0.9)))
     rng = np.random.default_rng(2)
-    surfaces, _ = learn(plant, Sampler(plant, rng), LITTLE, rng)
+    surfaces, _ = learn(plant, Sampler(plant, rng), LITTLE)
     random_costs(plant, 150)
     return plant, Forecast(plant, surfaces, Whole(plant, Fits(plant)))
 

@@ -83,7 +83,7 @@ def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known
         return _near(runner, started, work, teller, why_unbounded(plant) or "")
     sampler = Sampler(plant, rng, teller.pause)
     try:
-        surfaces, zones = learn(plant, sampler, work, rng)
+        surfaces, zones = learn(plant, sampler, work)
         models = fit_models(plant, surfaces, zones, sampler, work)
         forecast = Forecast(plant, surfaces, runner.whole)
         # What has been simulated so far is checked before a bound is told.
@@ -133,16 +133,16 @@ def _spare(ranked: list[Candidate]) -> list[Trial]:
 def water_values(plant: Plant, rng: np.random.Generator, work: Work) -> Floats:
     """Worth of a full tank's content by instant and tank, (n + 1, tanks), from the relaxation alone."""
     sampler = Sampler(plant, rng)
-    surfaces, zones = learn(plant, sampler, work, rng)
+    surfaces, zones = learn(plant, sampler, work)
     return relax(plant, fit_models(plant, surfaces, zones, sampler, work), zones).water
 
 
-def learn(plant: Plant, sampler: Sampler, work: Work, rng: np.random.Generator) -> tuple[list[Surface], list[Zone]]:
+def learn(plant: Plant, sampler: Sampler, work: Work) -> tuple[list[Surface], list[Zone]]:
     """Surfaces over all levels, the zones that can be reached by them, and surfaces once more over these zones."""
-    everywhere = (all_levels(plant).draw(200, rng) - plant.floor_m) / plant.rise_m
+    everywhere = (all_levels(plant).draw(200, sampler.rng) - plant.floor_m) / plant.rise_m
     surfaces = fit_surfaces(plant, sampler, [everywhere] * plant.n, work.fit_samples)
     zones = reach(plant, surfaces, sampler, 80, 0)
-    cloud = [(z.draw(60, rng) - plant.floor_m) / plant.rise_m for z in zones]
+    cloud = [(z.draw(60, sampler.rng) - plant.floor_m) / plant.rise_m for z in zones]
     surfaces = fit_surfaces(plant, sampler, cloud, work.fit_samples)
     return surfaces, reach(plant, surfaces, sampler, 80, work.fit_samples)
 

@@ -10,7 +10,7 @@ import numpy as np
 from levada.domain.pumping import PumpSchedule
 from levada.domain.series import Floats
 from levada.schedule.assignment import Fits, to_pumps
-from levada.schedule.candidate import SEVERITY, Candidate, Runner, Trial
+from levada.schedule.candidate import SEVERITY, Runner, Trial
 from levada.schedule.mend import mend, usual_speeds
 from levada.schedule.near import levers_of
 from levada.schedule.plant import Ints, Plant
@@ -30,20 +30,15 @@ def first_schedule(runner: Runner, teller: Teller, *, programmes: bool) -> Trial
     found = runner.simulate((*_by_rules(plant, runner.fits), runner.first_choices))
     teller("rules", found.cost if found.severity == 0 else None)
     # What the first better schedules of programmes do not put right, the best of theirs may.
-    for is_first in (True, False) if programmes else ():
-        if found.severity > 0:
-            found = _put_right(runner, found, teller, is_first=is_first)
+    if programmes and found.severity > 0 and not teller.is_stopped:
+        levers, price = levers_of(plant), SEVERITY * full_cost(plant)
+        for is_first in (True, False):
+            way = Descent(runner, found, levers, price, teller, is_first=is_first)
+            for _ in range(_PROGRAMMES):
+                if found.severity == 0:
+                    return found.trial
+                found = way.go(1)
     return found.trial
-
-
-def _put_right(runner: Runner, amiss: Candidate, teller: Teller, *, is_first: bool) -> Candidate:
-    """The schedule after a few programmes that hold limits above all, or after the first that holds them all."""
-    way = Descent(runner, amiss, levers_of(runner.plant), SEVERITY * full_cost(runner.plant), teller, is_first=is_first)
-    for _ in range(_PROGRAMMES):
-        if way.best.severity == 0 or teller.is_stopped:
-            break
-        way.go(1)
-    return way.best
 
 
 def rules_within_starts(plant: Plant, fits: Fits) -> PumpSchedule:

@@ -106,8 +106,8 @@ class _Search:
         self.least_on_s = none if problem.min_on_s is None else problem.min_on_s
         self.least_off_s = none if problem.min_off_s is None else problem.min_off_s
 
-    @property
     def is_over(self) -> bool:
+        """Told how it stands, whoever waits says whether to go on."""
         return not self.teller("instants") or self.courses.solves >= self.limit
 
     def best(self, starts: list[Switches], rng: np.random.Generator) -> Course:
@@ -118,7 +118,7 @@ class _Search:
         best = min([*begun, *ends], key=self.worth)
         now, least, broken, misses, stale = best, self.worth(best), self.courses.operation(best.switches), 0, 0
         tried = {best.switches.key()}
-        while not self.is_over and misses < _MOST_MISSES:
+        while not self.is_over() and misses < _MOST_MISSES:
             other = self.kicked(now.switches, rng)
             if other is None or other.key() in tried or self.courses.operation(other) > broken:
                 misses += 1
@@ -147,7 +147,7 @@ class _Search:
         for done in range(_MOST_ROUNDS):
             if done >= _FEW_ROUNDS and course.objective(self.price) > hopeless:
                 break
-            if not len(course.switches.at_s) or radius < self.resolution_s or self.is_over:
+            if not len(course.switches.at_s) or radius < self.resolution_s or self.is_over():
                 break
             width = int(max(1, min(radius / 4, 600) // self.resolution_s)) * self.resolution_s
             slopes, around = self.slopes(course, width)

@@ -42,7 +42,7 @@ def bound_within_steps(plant: Plant, fits: Fits, work: Work, rng: np.random.Gene
         return Bound(value=None, method=_METHOD, why="what own power is used of is billed by the mean of a step, and the relaxation knows what runs beside it only")
     sampler = Sampler(plant, rng, teller.pause)
     try:
-        surfaces, zones = learn(plant, sampler, work, rng)
+        surfaces, zones = learn(plant, sampler, work)
         models = fit_models(plant, surfaces, zones, sampler, work, within_steps=True)
     except Stopped:
         return Bound(value=None, method=_METHOD, why="stopped before it was computed")

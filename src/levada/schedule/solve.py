@@ -89,7 +89,7 @@ def solve(
     teller = Teller(progress, plant)
     plan = first = _planned(plant, plant, work, teller, start, engine)
     asked = problem
-    # Where pumps may be switched within steps the schedule on steps stands in for what is refused.
+    # Where pumps may be switched within steps they were given room already, and the schedule on steps stands in for what is refused all the same.
     for room in SEARCHES if problem.switch_resolution_s is None else ():
         found = plan.judged.trajectory
         roomy = with_room(asked, found.violations, found.level_m, room) if plan.judged.is_refused and not teller.is_stopped else None
@@ -189,9 +189,9 @@ def _freed(plant: Plant, schedules: list[PumpSchedule], work: Work, teller: Tell
         asked, freed = free_instants(roomy, Fits(roomy), schedules[0], starts, rng, budget, teller, engine)
         judged = _judged(Plant(problem.on_steps(asked.steps.offsets_s), engine), freed, engine)
         found.append(judged)
-        levels = np.stack([np.interp(problem.steps.offsets_s, asked.steps.offsets_s, level) for level in judged.trajectory.level_m.T], axis=1)
         if not judged.is_refused or teller.is_stopped or room is None:
             break
+        levels = np.stack([np.interp(problem.steps.offsets_s, asked.steps.offsets_s, level) for level in judged.trajectory.level_m.T], axis=1)
         roomier = with_room(roomy.problem, judged.trajectory.violations, levels, room)
         if roomier is None:
             break
