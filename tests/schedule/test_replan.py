@@ -12,9 +12,10 @@ from tests.schedule.small_networks import Small
 
 from levada.schedule.candidate import Candidate
 from levada.schedule.near import levers_of, near
-from levada.schedule.programme import Programme, Scope
+from levada.schedule.programme import Programme
 from levada.schedule.progress import Teller
 from levada.schedule.replan import Descent, onward
+from levada.schedule.scope import Scope
 
 PRICES = [0.1, 0.3, 0.1, 0.2, 0.3, 0.1]
 

@@ -7,28 +7,18 @@ goes where it was measured to go, as long as the tank is full; a switch sees to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Literal
-
 import highspy
 import numpy as np
 
 from levada.domain.series import Floats
-from levada.hydraulics.engine import severity_weights
 from levada.hydraulics.operation import days_of
 from levada.schedule.candidate import Runner, Trial
 from levada.schedule.linear import Builder, solver
-from levada.schedule.near import Lever, Near, caps_of
+from levada.schedule.near import Lever, Near
 from levada.schedule.plant import Ints
+from levada.schedule.scope import Scope, limits_of, starts_of
 
-__all__ = ["Effort", "Programme", "Scope", "solve_all", "water_near"]
-
-Effort = Literal["first", "swift", "quick", "thorough"]
-
-_NEARLY_FULL = 0.85
-"""Only where the base's tank is at least so full is water that it does not take sent elsewhere: elsewhere it is lost."""
+__all__ = ["Programme", "water_near"]
 
 _MOST_SENT = 2.0
 """Water that a full tank does not take in a step, as a share of its range, is at most this."""
@@ -41,34 +31,7 @@ solves a programme within it: a quarter of the time for what is nearly always th
 _FIRST = 2
 """Better schedules found after which a programme for a first one ends."""
 
-_WATCHED_M = 3.0
-"""Pressures that may come nearer to their least than this are in the programme."""
-
 _NO_SHARE = 1e-12
-_ROOM_M = 0.05
-_POWER_ROOMS = 10.0
-_PER_METRE = 0.1
-"""Severity of a metre of pressure that lacks."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """What may change: the choices of some levers, at most so many in all; whether full tanks send water elsewhere; room kept to the limits of
-    levels, as a share of a tank; how hard it is searched: `quick` at its root alone, `swift` without programmes within it, `first` until something better is found."""
-
-    levers: tuple[int, ...]
-    changes: float = np.inf
-    diverts: bool = True
-    room: float = 0.0
-    effort: Effort = "thorough"
-
-
-def solve_all(programmes: Sequence[Programme]) -> list[Trial | None]:
-    """The best schedule of each programme that was found, or None where there is none; two of them are solved at once."""
-    if len(programmes) == 1:
-        return [programmes[0].solve()]
-    with ThreadPoolExecutor(2) as threads:
-        return list(threads.map(Programme.solve, programmes))
 
 
 def water_near(runner: Runner, near: Near, levers: list[Lever], price: float) -> Floats:
@@ -83,10 +46,10 @@ class Programme:
         self.runner, self.near, self.levers, self.scope, self.price = runner, near, levers, scope, price
         self.plant, self.problem = runner.plant, runner.plant.problem
         self.n, self.tanks = self.plant.n, self.plant.tanks
-        kinds = ("level", "end level", "power", "supply", "pressure")
-        self.weight = dict(zip(kinds, severity_weights(self.problem, kinds).tolist(), strict=True))
+        self.limits = limits_of(runner, near, scope, price)
         self.b = Builder()
-        self.b.constant(float(near.base.step_cost.sum()))
+        worth = self.problem.stored_value_per_m3
+        self.b.constant(float(near.base.step_cost.sum()) + (0.0 if worth is None else float(worth @ (self.plant.span * self.plant.x0))))
         self.integer: list[int] = []
         self.start: dict[int, float] = {}
         self.state = self._states()
@@ -111,10 +74,8 @@ class Programme:
             slope = np.zeros(self.tanks) if is_last else near.cost_slope[k]
             b.constant(-float(slope @ near.x[k]))
             x = b.add_columns(slope if not is_last or worth is None else -worth * plant.span, -np.inf)
-            room = np.where(self.problem.may_stand_full & (not is_last), 0.0, self.scope.room)
-            low = plant.x_least[k] + self.scope.room
-            amiss = self.price * self.weight["end level" if is_last else "level"]
-            for limit, sign in ((low, 1.0), (np.maximum(plant.x_most[k] - room, low), -1.0)):
+            amiss = self.limits.end_price if is_last else self.limits.level_price
+            for limit, sign in ((self.limits.low[k], 1.0), (self.limits.high[k], -1.0)):
                 rows = b.add_rows(sign * limit, np.full(self.tanks, np.inf))
                 b.put(rows, x, np.full(self.tanks, sign))
                 b.put(rows, b.add_columns(np.full(self.tanks, amiss)), np.ones(self.tanks))
@@ -129,7 +90,7 @@ class Programme:
             rows = b.add_rows(at, at)
             b.put(rows, self.state[k + 1], np.ones(self.tanks))
             b.put(rows[:, None], self.state[k][None, :], -near.drift[k])
-            sends = full & self.scope.diverts & (near.x[k + 1] > _NEARLY_FULL)
+            sends = self.limits.sends[k]
             spill = b.add_columns(np.where(sends, near.diverted_cost[k], 0.0) + 1e-7 * self.price, 0.0, np.where(full, np.inf, 0.0))
             b.put(rows[:, None], spill[None, :], -np.where(sends, near.diverted[k], -np.eye(self.tanks)))
             for t in np.flatnonzero(sends).tolist():
@@ -143,8 +104,8 @@ class Programme:
 
     def _limits(self) -> tuple[list[tuple[Ints, list[int]]], list[Ints | None], list[tuple[Ints, Ints] | None]]:
         """Rows by step: of power with the places of their caps, of supply, of pressure with their places."""
-        b, near, whole = self.b, self.near, self.runner.whole
-        limits, peak = caps_of(self.runner), dict[int, Ints]()
+        b, near, whole, limits = self.b, self.near, self.runner.whole, self.limits
+        peak: dict[int, Ints] = {}
         for i in np.flatnonzero(whole.charge_per_kw > 0).tolist():
             peak[i] = b.add_columns(whole.charge_per_kw[[i]], whole.peak_so_far_kw[i])
             b.constant(-float(whole.charge_per_kw[i] * whole.peak_so_far_kw[i]))
@@ -153,8 +114,8 @@ class Programme:
         heads: list[tuple[Ints, Ints] | None] = []
         for k in range(self.n):
             rows, places = [], []
-            for i, (most, _) in enumerate(limits):
-                asked = [(most * (1 - _POWER_ROOMS * self.scope.room), b.add_columns(np.array([self.price * self.weight["power"] / most])))] if np.isfinite(most) else []
+            for i, most in enumerate(limits.most_kw.tolist()):
+                asked = [(most, b.add_columns(limits.kw_price[[i]]))] if np.isfinite(most) else []
                 asked += [(float(whole.own_kw[k, i]), peak[i])] if i in peak else []
                 for limit, gives in asked:
                     row = b.add_rows(np.full(1, -np.inf), np.array([limit - near.kw[k, i] + near.kw_slope[k, i] @ near.x[k]]))
@@ -170,22 +131,20 @@ class Programme:
                 row = b.add_rows(near.amiss[[k]], np.full(1, np.inf))
                 b.put(row, b.add_columns(np.full(1, self.price)), np.ones(1))
                 supply.append(row)
-            least = near.pressure[k] + sum(o.pressure.min(axis=0) for o in free)
-            watched = np.flatnonzero(least < _WATCHED_M)
+            watched = np.flatnonzero(limits.watched[k])
             if len(watched):
-                row = b.add_rows(_ROOM_M - near.pressure[k, watched] + near.pressure_slope[k, watched] @ near.x[k], np.full(len(watched), np.inf))
-                b.put(row, b.add_columns(np.full(len(watched), self.price * _PER_METRE)), np.ones(len(watched)))
+                row = b.add_rows(limits.pressure_room_m - near.pressure[k, watched] + near.pressure_slope[k, watched] @ near.x[k], np.full(len(watched), np.inf))
+                b.put(row, b.add_columns(np.full(len(watched), limits.pressure_price)), np.ones(len(watched)))
                 b.put(row[:, None], self.state[k][None, :], near.pressure_slope[k, watched])
             heads.append((row, watched) if len(watched) else None)
         return caps, supply, heads
 
     def _totals(self) -> tuple[Ints, Ints]:
         """Rows of totals that are limited, and their places."""
-        whole, base = self.runner.whole, self.near.base
-        places = np.flatnonzero(np.isfinite(whole.most))
-        rows = self.b.add_rows(np.full(len(places), -np.inf), (whole.most - whole.totals_of(base.power, base.source))[places])
+        places = np.flatnonzero(np.isfinite(self.limits.total_room))
+        rows = self.b.add_rows(np.full(len(places), -np.inf), self.limits.total_room[places])
         if len(places):
-            self.b.put(rows, self.b.add_columns(self.price / np.maximum(whole.most[places], 1.0)), np.full(len(places), -1.0))
+            self.b.put(rows, self.b.add_columns(self.limits.total_price[places]), np.full(len(places), -1.0))
         return rows, places
 
     # --- choices ------------------------------------------------------------------------------------------------------
@@ -235,8 +194,9 @@ class Programme:
         b, problem, plant, n = self.b, self.problem, self.plant, self.n
         pumps, days = list(plant.classes[c].pumps), days_of(problem)
         stays = [0.0 if of is None else float(of[pumps].max()) for of in (problem.min_on_s, problem.min_off_s)]
-        limit, wear = float(plant.class_starts[c]), self.runner.whole.wear(c)
-        if limit >= (int(np.bincount(days).max()) + 1) // 2 * len(pumps) and wear == 0 and not any(stays):
+        most_starts, made = (of.tolist()[c] for of in starts_of(plant))
+        wear = self.runner.whole.wear(c)
+        if most_starts < 0 and wear == 0 and not any(stays):
             return
         is_periodic = problem.count_starts == "periodic"
         base = self.near.base.counts[:, c]
@@ -248,17 +208,16 @@ class Programme:
             self.start |= dict(zip(turns.tolist(), np.maximum(sign * (base - previous), 0.0).tolist(), strict=True))
             for k in range(n):
                 now, columns, counts = self._count(c, k)
-                then, before, counts_before = self._count(c, k - 1) if k or is_periodic else (float(plant.initial_count[c]), np.zeros(0, np.int64), np.zeros(0))
+                then, before, counts_before = self._count(c, (k - 1) % n) if k or is_periodic else (float(plant.initial_count[c]), np.zeros(0, np.int64), np.zeros(0))
                 row = b.add_rows(np.array([sign * (now - then)]), np.full(1, np.inf))
                 b.put(row, np.concatenate([turns[[k]], columns, before]), np.concatenate([[1.0], -sign * counts, sign * counts_before]))
                 if stay > 0:
                     recent = turns[: k + 1][problem.steps.offsets_s[k] - problem.steps.offsets_s[: k + 1] < stay - 1e-6]
                     row = b.add_rows(np.full(1, -np.inf), np.array([sign * now + (0.0 if sign > 0 else len(pumps))]))
                     b.put(row, np.concatenate([recent, columns]), np.concatenate([np.ones(len(recent)), -sign * counts]))
-            if sign > 0:
-                made = 0 if problem.starts_made is None else int(np.minimum(problem.starts_made, problem.max_starts)[pumps].sum())
+            if sign > 0 and most_starts >= 0:
                 for day in np.unique(days).tolist():
-                    row = b.add_rows(np.full(1, -np.inf), np.full(1, limit - (made if day == 0 else 0)))
+                    row = b.add_rows(np.full(1, -np.inf), np.full(1, most_starts - (made if day == 0 else 0)))
                     b.put(row, turns[days == day], np.ones(1))
 
     # --- solving ------------------------------------------------------------------------------------------------------

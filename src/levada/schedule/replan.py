@@ -10,16 +10,19 @@ it would come to if this one fails. What a way comes to is the same whichever ot
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
+from levada.schedule.anneal import Annealing, can_be_annealed
 from levada.schedule.candidate import Candidate, Runner, Trial
 from levada.schedule.mend import mend
 from levada.schedule.near import Lever, Near, is_large, near
-from levada.schedule.programme import Effort, Programme, Scope, solve_all
+from levada.schedule.programme import Programme
 from levada.schedule.progress import Teller
+from levada.schedule.scope import Effort, Scope, Search
 
 __all__ = ["Descent", "go_together", "onward"]
 
@@ -82,7 +85,7 @@ class Descent:
             self._way, *others = self._open()
             if self._way not in ahead:
                 asked = [self._way, *others[: int(is_alone)]]
-                trials = yield [self._programme(self._near, replace(self._scopes[i], changes=float(radius[i]))) for i in asked]
+                trials = yield [self._search(self._near, replace(self._scopes[i], changes=float(radius[i]))) for i in asked]
                 ahead = dict(zip(asked, trials, strict=True))
             found = yield from self._repaired(self._promised(ahead.pop(self._way)))
             gain = 0.0 if found is None else self.best.objective(price) - found.objective(price)
@@ -102,8 +105,9 @@ class Descent:
         turn = [(self._way + i) % len(self._radius) for i in range(len(self._radius))]
         return [i for i in turn if self._radius[i] >= _LEAST_RADIUS]
 
-    def _programme(self, base: Near, scope: Scope) -> Programme:
-        return Programme(self._runner, base, self._levers, replace(scope, effort=self._effort), _STRICT * self._price)
+    def _search(self, base: Near, scope: Scope) -> Search:
+        search = Annealing if can_be_annealed(self._levers) else Programme
+        return search(self._runner, base, self._levers, replace(scope, effort=self._effort), _STRICT * self._price)
 
     def _promised(self, trial: Trial | None) -> Candidate | None:
         return None if trial is None else self._runner.simulate(_fitting(self._runner, trial))
@@ -116,7 +120,7 @@ class Descent:
                 break
             if self.best.severity == 0 and found.cost >= self.best.cost:
                 break
-            (trial,) = yield [self._programme(near(self._runner, found, self._levers), replace(self._scopes[0], changes=changes, room=room))]
+            (trial,) = yield [self._search(near(self._runner, found, self._levers), replace(self._scopes[0], changes=changes, room=room))]
             repaired = self._promised(trial)
             found = repaired if repaired is not None and repaired.objective(self._price) < found.objective(self._price) else found
         if promised is not None and found is not None and found.objective(self._price) >= self.best.objective(self._price):
@@ -125,7 +129,7 @@ class Descent:
 
 
 _Result = TypeVar("_Result")
-_Going = Generator[list[Programme], list[Trial | None], _Result]
+_Going = Generator[list[Search], list[Trial | None], _Result]
 
 
 def go_together(ways: Sequence[Descent], programmes: int, *, thoroughly: bool = False) -> None:
@@ -133,7 +137,7 @@ def go_together(ways: Sequence[Descent], programmes: int, *, thoroughly: bool = 
     going = [way.going(programmes, thoroughly=thoroughly, is_alone=len(ways) == 1) for way in ways]
     asked = [(g, p) for g in going if (p := next(g, None)) is not None]
     while asked:
-        found = iter(solve_all([p for _, of_way in asked for p in of_way]))
+        found = iter(_solved([p for _, of_way in asked for p in of_way]))
         answered = [(g, [next(found) for _ in of_way]) for g, of_way in asked]
         asked = [(g, p) for g, trials in answered if (p := _sent(g, trials)) is not None]
 
@@ -150,7 +154,15 @@ def onward(ways: Sequence[Descent], price: float) -> list[Descent]:
     return [*ranked[:half], *([] if nearest in ranked[:half] else [nearest])]
 
 
-def _sent(going: _Going[None], trials: list[Trial | None]) -> list[Programme] | None:
+def _solved(searches: Sequence[Search]) -> list[Trial | None]:
+    """What each search finds; two of them go on at once."""
+    if len(searches) == 1:
+        return [searches[0].solve()]
+    with ThreadPoolExecutor(2) as threads:
+        return list(threads.map(lambda search: search.solve(), searches))
+
+
+def _sent(going: _Going[None], trials: list[Trial | None]) -> list[Search] | None:
     """The next programmes of a way after these came to an end, or None where it is over."""
     try:
         return going.send(trials)

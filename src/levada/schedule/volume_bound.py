@@ -14,9 +14,7 @@ from __future__ import annotations
 import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ import numpy as np
 from levada.domain.billing import MeterTerms, metered
 from levada.domain.series import Floats
 from levada.hydraulics.operation import days_of
+from levada.schedule.compiled import library, pointer
 from levada.schedule.joint import JointConfigurations
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.reach import Zone
@@ -230,18 +229,6 @@ class _Step(ctypes.Structure):
     )
 
 
-@cache
-def _library() -> ctypes.CDLL:
-    path = Path(__file__).with_name("cost_to_go.compiled")
-    if not path.exists():
-        raise ImportError(f"{path} is not there: it is compiled when Levada is set up (tools/compile.py, which `make setup` calls)")
-    return ctypes.CDLL(str(path))
-
-
-def _pointer(array: Any) -> Any:
-    return ctypes.c_void_p(array.ctypes.data)
-
-
 def _possible_cells(plant: Plant, models: VolumeModels, grid: _Grid, k: int, g: int, v: Floats) -> Any:
     """Cells (cells_a * cells_b) that hold a state at instant k after group g in which every tank keeps its limits; at the end, its end level.
 
@@ -290,8 +277,9 @@ class CostToGo:
             before = np.empty(shape, np.float32)
             step = self._step(k)
             half = histories // 2
+            backwards = library("cost_to_go").levada_cost_to_go
             with ThreadPoolExecutor(2) as threads:
-                done = list(threads.map(lambda part: _library().levada_cost_to_go(ctypes.byref(step), *part, _pointer(before)), ((0, half), (half, histories))))  # noqa: B023  awaited within the turn
+                done = list(threads.map(lambda part: backwards(ctypes.byref(step), *part, pointer(before)), ((0, half), (half, histories))))  # noqa: B023  awaited within the turn
             if any(done):
                 raise AssertionError("too many combinations of starts")
             before[~possible[k][h.group]] = np.inf
@@ -300,7 +288,7 @@ class CostToGo:
     def _step(self, k: int) -> _Step:
         t = self.tables[k]
         arrays = (self._last, self._group, self._target, t.a0, t.a1, t.b0, t.b1, t.cost, self.starts.next[k], self._wear, self.value[k + 1])
-        return _Step(self._kinds, self.grid.cells_a, self.grid.cells_b, self.starts.used, *(_pointer(x) for x in arrays))
+        return _Step(self._kinds, self.grid.cells_a, self.grid.cells_b, self.starts.used, *(pointer(x) for x in arrays))
 
     def _at_end(self, plant: Plant) -> Any:
         """Cost to go at the end, by cell: none where the end's volume can be met, less what the stored water is worth at most."""
@@ -330,7 +318,7 @@ class CostToGo:
         """Least cost to the end from states (rows) at instant k that go on with configuration `kind`."""
         arrays = [np.ascontiguousarray(x, np.int32) for x in (history, kind, cell, used)]
         found = np.empty(len(history), np.float32)
-        _library().levada_going_to(ctypes.byref(self._step(k)), len(history), *(_pointer(x) for x in arrays), _pointer(found))
+        library("cost_to_go").levada_going_to(ctypes.byref(self._step(k)), len(history), *(pointer(x) for x in arrays), pointer(found))
         return found.astype(np.float64)
 
 
