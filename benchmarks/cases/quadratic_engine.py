@@ -139,6 +139,10 @@ class GopsEngine:
         served = flows.solved & self._delivers(flows, speed).all(axis=1)
         return Steps(after, flows.pump / L_PER_M3, flows.power * 1000.0, cost, drawn, severity, served)
 
+    def steps_and_solves(self, step: Ints, volume: Floats, speed: Floats, choice: Ints) -> tuple[Steps, Solves]:
+        """Whole planning steps, and the solves that they begin with: a step has one."""
+        return self.steps(step, volume, speed, choice), self.solves_at(step, volume, speed, choice)
+
     def _amiss(self, step: Ints, volume: Floats, after: Floats, speed: Floats, flows: Flows) -> list[_Amiss]:
         """Every limit of these steps, whether or not it fails somewhere."""
         return [
@@ -204,6 +208,9 @@ class GopsEngine:
         bad = (~flows.solved | pipes.any(axis=1)).astype(np.float64)
         none = np.zeros(len(dry))
         return [_Amiss("supply", "pumps", 0.05 * dry, dry, "pumps", none), _Amiss("supply", "network", 0.1 * bad, _NO_SOLUTION * bad, "equations", none)]
+
+    def run_all(self, schedules: Sequence[PumpSchedule]) -> list[Trajectory]:
+        return [self.run(schedule) for schedule in schedules]
 
     def run(self, schedule: PumpSchedule) -> Trajectory:
         """Simulate a whole schedule, with its violations in words."""

@@ -144,5 +144,11 @@ class Engine(Protocol):
     def steps(self, step: Ints, volume: Floats, speed: Floats, choice: Ints, lasts_s: Ints | None = None) -> Steps:
         """Planning steps by row, arguments as in solves_at; whole, or `lasts_s` (N,) seconds of each: a part of a step, in which pumps stay as they are."""
 
+    def steps_and_solves(self, step: Ints, volume: Floats, speed: Floats, choice: Ints) -> tuple[Steps, Solves]:
+        """Whole planning steps, and the solves that they begin with: both for the price of the steps."""
+
     def run(self, schedule: PumpSchedule) -> Trajectory:
         """Simulate a whole schedule, with its violations in words."""
+
+    def run_all(self, schedules: Sequence[PumpSchedule]) -> list[Trajectory]:
+        """Simulate several schedules, each as `run` does."""

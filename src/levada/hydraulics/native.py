@@ -205,6 +205,12 @@ class _Plant(ctypes.Structure):
     )  # fmt: skip
 
 
+class _Solves(ctypes.Structure):
+    """Solves of steps.c."""
+
+    _fields_ = (*((name, _DP) for name in ("inflow", "flow", "power", "delivers", "pressure", "port_flow", "lowest", "source")), ("code", _IP))
+
+
 @cache
 def _steps_library() -> ctypes.CDLL:
     _library()
@@ -212,10 +218,10 @@ def _steps_library() -> ctypes.CDLL:
     if not path.exists():
         raise ImportError(f"{path} is not there: it is compiled when Levada is set up (tools/compile.py, which `make setup` calls)")
     library = ctypes.CDLL(str(path))
-    library.levada_steps.argtypes = [ctypes.POINTER(_Plant), _I, _IP, _DP, _DP, _IP, _IP, *([_DP] * 7), _I]
+    library.levada_steps.argtypes = [ctypes.POINTER(_Plant), _I, _IP, _DP, _DP, _IP, _IP, *([_DP] * 7), _I, ctypes.POINTER(_Solves)]
     library.levada_steps.restype = _I
-    library.levada_solves.argtypes = [ctypes.POINTER(_Plant), _I, _IP, _DP, _DP, _IP, *([_DP] * 8), _IP]
-    library.levada_solves.restype = None
+    library.levada_solves.argtypes = [ctypes.POINTER(_Plant), _I, _IP, _DP, _DP, _IP, ctypes.POINTER(_Solves)]
+    library.levada_solves.restype = _I
     return library
 
 
@@ -249,28 +255,48 @@ class Stepper:
         self, step: Any, volume: Floats, speed: Floats, choice: Any, *, lasts_s: Any = None, trace: Floats | None = None
     ) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, int]:
         """Rows of steps.c's levada_steps, whole steps or their first `lasts_s` (N,) seconds: after, flow, power, drawn, severity, least pressure, and the records written to `trace`."""
+        return self._steps(step, volume, speed, choice, lasts_s, trace, None)
+
+    def steps_and_solves(self, step: Any, volume: Floats, speed: Floats, choice: Any) -> tuple[Any, ...]:
+        """Whole steps: after, flow, power, drawn and severity, and the solves that they begin with as in solves_at."""
+        solves, out = self._room(len(step))
+        return (*self._steps(step, volume, speed, choice, None, None, solves)[:5], *out)
+
+    def solves_at(self, step: Any, volume: Floats, speed: Floats, choice: Any) -> tuple[Any, ...]:
+        """Rows of steps.c's levada_solves: inflow, flow, power, delivers, pressure, port flow, lowest, source, code."""
+        solves, out = self._room(len(step))
+        step, choice, volume, speed = int_array(step), int_array(choice), double_array(volume), double_array(speed)
+        done = self._library.levada_solves(
+            ctypes.byref(self._plant), len(step), _ints(step), _doubles(volume), _doubles(speed), _ints(choice), ctypes.byref(solves)
+        )
+        if done < 0:
+            raise self._too_large()
+        return out
+
+    def _steps(
+        self, step: Any, volume: Floats, speed: Floats, choice: Any, lasts_s: Any, trace: Floats | None, solves: _Solves | None
+    ) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, int]:
         p, n = self._plant, len(step)
         out = [np.empty((n, width)) for width in (p.tanks, p.pumps, p.pumps, p.sources, KINDS, p.nodes)]
         step, choice, volume, speed = int_array(step), int_array(choice), double_array(volume), double_array(speed)
         lasts = None if lasts_s is None else int_array(lasts_s)
         records = self._library.levada_steps(
             ctypes.byref(p), n, _ints(step), _doubles(volume), _doubles(speed), _ints(choice), None if lasts is None else _ints(lasts), *(_doubles(o) for o in out),
-            None if trace is None else _doubles(trace), 0 if trace is None else len(trace),
+            None if trace is None else _doubles(trace), 0 if trace is None else len(trace), None if solves is None else ctypes.byref(solves),
         )  # fmt: skip
         if records < 0:
-            raise NetworkError(self._project.name, "has more tanks, pumps and limits than can be simulated at once (4,096 values a solve)")
+            raise self._too_large()
         return out[0], out[1], out[2], out[3], out[4], out[5], records
 
-    def solves_at(self, step: Any, volume: Floats, speed: Floats, choice: Any) -> tuple[Any, ...]:
-        """Rows of steps.c's levada_solves: inflow, flow, power, delivers, pressure, port flow, lowest, source, code."""
-        p, n = self._plant, len(step)
-        out = [np.empty((n, width)) for width in (p.tanks, p.pumps, p.pumps, p.pumps, p.nodes, p.ports, p.groups, p.sources)]
-        code = np.empty(n, np.int32)
-        step, choice, volume, speed = int_array(step), int_array(choice), double_array(volume), double_array(speed)
-        self._library.levada_solves(
-            ctypes.byref(p), n, _ints(step), _doubles(volume), _doubles(speed), _ints(choice), *(_doubles(o) for o in out), _ints(code)
-        )
-        return (*out, code)
+    def _room(self, rows: int) -> tuple[_Solves, tuple[Any, ...]]:
+        """Room for solves, and the arrays that it is made of."""
+        p = self._plant
+        out = [np.empty((rows, width)) for width in (p.tanks, p.pumps, p.pumps, p.pumps, p.nodes, p.ports, p.groups, p.sources)]
+        code = np.empty(rows, np.int32)
+        return _Solves(*(_doubles(o) for o in out), _ints(code)), (*out, code)
+
+    def _too_large(self) -> NetworkError:
+        return NetworkError(self._project.name, "has more tanks, pumps and limits than can be simulated at once (4,096 values a solve)")
 
 
 def _doubles(array: Any) -> Any:

@@ -22,6 +22,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from levada.domain.billing import StepCosts, bill_of, metered
 from levada.domain.pumping import Bools, Ints, PumpingProblem, PumpSchedule, Trajectory
@@ -215,30 +216,44 @@ class Simulator:
 
     def solves_at(self, step: Ints, volume: Floats, speed: Floats, choice: Ints) -> Solves:
         """Solves by row: step (N,), volume (N, tanks), speed (N, pumps; 0 is off), choice of each valve (N, valves). Many rows are shared as in `steps`."""
-        found = self._shared(len(step), lambda stepper, at: stepper.solves_at(step[at], volume[at], speed[at], choice[at]))
-        inflow, flow, power, delivers, pressure, port_flow, lowest, source, code = found
-        return Solves(inflow, flow, power, delivers > 0, pressure[:, : len(self.floors)], port_flow, lowest, source, code)
+        return self._solves(*self._shared(len(step), lambda stepper, at: stepper.solves_at(step[at], volume[at], speed[at], choice[at])))
 
     def steps(self, step: Ints, volume: Floats, speed: Floats, choice: Ints, lasts_s: Ints | None = None) -> Steps:
         """Planning steps by row, arguments as in solves_at, whole or only `lasts_s` (N,) seconds of each. Many rows are shared with a second EPANET on a
         thread of its own."""
         found = self._shared(len(step), lambda stepper, at: stepper.steps(step[at], volume[at], speed[at], choice[at], lasts_s=None if lasts_s is None else lasts_s[at])[:5])
-        after, flow, power, drawn, severity = found
+        return self._steps(step, lasts_s, *found)
+
+    def steps_and_solves(self, step: Ints, volume: Floats, speed: Floats, choice: Ints) -> tuple[Steps, Solves]:
+        """Whole planning steps, and the solves that they begin with."""
+        found = self._shared(len(step), lambda stepper, at: stepper.steps_and_solves(step[at], volume[at], speed[at], choice[at]))
+        return self._steps(step, None, *found[:5]), self._solves(*found[5:])
+
+    def _steps(self, step: Ints, lasts_s: Ints | None, after: Floats, flow: Floats, power: Floats, drawn: Floats, severity: Floats) -> Steps:
         hours = None if lasts_s is None else lasts_s / 3600.0
         return Steps(after, flow, power, self._costs.of(step, power, drawn, hours), drawn, severity @ self._weights, severity[:, _SUPPLY] == 0.0)
+
+    def _solves(
+        self, inflow: Floats, flow: Floats, power: Floats, delivers: Floats, pressure: Floats, port_flow: Floats, lowest: Floats, source: Floats, code: NDArray[np.int32]
+    ) -> Solves:
+        return Solves(inflow, flow, power, delivers > 0, pressure[:, : len(self.floors)], port_flow, lowest, source, code)
 
     def _shared(self, rows: int, ask: Callable[[native.Stepper, slice], tuple[Any, ...]]) -> tuple[Any, ...]:
         """What is asked for rows, by two EPANETs side by side where they are many."""
         if rows < _WORTH_SHARING:
             return ask(self._stepper, np.s_[:])
+        half = rows // 2
+        with ThreadPoolExecutor(2) as threads:
+            asked = [threads.submit(ask, e, at) for e, at in ((self._stepper, np.s_[:half]), (self._other()._stepper, np.s_[half:]))]
+            both = [a.result() for a in asked]
+        return tuple(np.concatenate(parts) for parts in zip(*both, strict=True))
+
+    def _other(self) -> Simulator:
+        """A second EPANET, for a thread of its own."""
         if self._second is None:
             self._second = Simulator(self.problem)
             self._second.watch(self._watched)
-        half = rows // 2
-        with ThreadPoolExecutor(2) as threads:
-            asked = [threads.submit(ask, e, at) for e, at in ((self._stepper, np.s_[:half]), (self._second._stepper, np.s_[half:]))]
-            both = [a.result() for a in asked]
-        return tuple(np.concatenate(parts) for parts in zip(*both, strict=True))
+        return self._second
 
     def solve(self, step: int, volume: Floats, on: Bools, speed: Floats) -> Solve:
         """One hydraulic solve with the demand of `step` at tank volumes (m3), valves at their first choice. `on`, `speed` (pumps,)."""
@@ -285,6 +300,18 @@ class Simulator:
             energy_kwh=float((power.sum(axis=1) * problem.steps.hours).sum() / 1000.0),
             violations=violations,
         )
+
+    def run_all(self, schedules: Sequence[PumpSchedule]) -> list[Trajectory]:
+        """Simulate several schedules, two at once; those that begin alike are best side by side."""
+        half = len(schedules) // 2
+        if half == 0:
+            return [self.run(schedule) for schedule in schedules]
+        with ThreadPoolExecutor(2) as threads:
+            asked = [threads.submit(e._run_each, own) for e, own in ((self, schedules[:half]), (self._other(), schedules[half:]))]
+            return [trajectory for a in asked for trajectory in a.result()]
+
+    def _run_each(self, schedules: Sequence[PumpSchedule]) -> list[Trajectory]:
+        return [self.run(schedule) for schedule in schedules]
 
     def _walked(self, k: int, volume: Floats, speed: Floats, choice: Ints, trace: Floats) -> _Walked:
         after, flow, power, drawn, amiss, least, records = self._stepper.steps([k], volume[None], speed[None], choice[None], trace=trace)

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 typedef void *EN_Project;
 extern int EN_initH(EN_Project, int);
@@ -214,13 +215,46 @@ static int advance(const Plant *p, double *volume, const double *inflow, int dt)
     return dt;
 }
 
+/* Single solves by row: inflow (tanks), flow, power W, delivers (pumps), pressure (nodes), port flow into the tank (ports), least pressure of each
+   group (groups), drawn from each source (sources) m3/s, and EPANET's code. */
+typedef struct {
+    double *inflow, *flow, *power, *delivers, *pressure, *port_flow, *lowest, *source;
+    int *code;
+} Solves;
+
+/* What a solve that was just made found, as row r. */
+static void keep(Plant *p, int r, const Solved *s, int code, const Solves *out)
+{
+    int lost = code >= ERROR;
+    double value;
+    memcpy(out->inflow + (size_t)r * p->tanks, s->inflow, p->tanks * sizeof(double));
+    memcpy(out->flow + (size_t)r * p->pumps, s->pump_flow, p->pumps * sizeof(double));
+    memcpy(out->delivers + (size_t)r * p->pumps, s->delivers, p->pumps * sizeof(double));
+    memcpy(out->pressure + (size_t)r * p->nodes, s->pressure, p->nodes * sizeof(double));
+    memcpy(out->source + (size_t)r * p->sources, s->source, p->sources * sizeof(double));
+    for (int j = 0; j < p->pumps; j++) out->power[(size_t)r * p->pumps + j] = s->power_kw[j] * 1000.0;
+    for (int i = 0; i < p->ports; i++) {
+        EN_getlinkvalue(p->project, p->port_link[i], FLOW, &value);
+        out->port_flow[(size_t)r * p->ports + i] = lost ? 0.0 : value * p->port_sign[i];
+    }
+    for (int g = 0; g < p->groups; g++) {
+        double least = INFINITY;
+        for (int i = p->group_start[g]; i < p->group_start[g + 1]; i++) {
+            EN_getnodevalue(p->project, p->group_node[i], HEAD, &value);
+            if (value * p->length - p->group_ground[i] < least) least = value * p->length - p->group_ground[i];
+        }
+        out->lowest[(size_t)r * p->groups + g] = lost ? 0.0 : least;
+    }
+    out->code[r] = code;
+}
+
 /* Run rows. Arrays by row: step, volume (tanks), speed (pumps; 0 is off), choice (valves); `lasts`, NULL for whole steps, how many seconds of the step are
    run, its solves counted from their beginning. Out, by row: volume (tanks), mean flow (pumps) m3/s, mean
    power (pumps) W, drawn (sources) m3, severity (KINDS), least pressure (nodes). `trace`, for a single row or NULL, takes a record
    a solve of [t, code, volume, inflow, pressure, link flow, pump flow, power kW, delivers, source]; at most `room` records.
-   Returns the number of records. */
+   `first`, or NULL, takes the solve that each row begins with. Returns the number of records. */
 int levada_steps(Plant *p, int rows, const int *step, const double *volume, const double *speed, const int *choice, const int *lasts, double *after,
-                 double *flow, double *power, double *drawn, double *severity, double *pressure, double *trace, int room)
+                 double *flow, double *power, double *drawn, double *severity, double *pressure, double *trace, int room, const Solves *first)
 {
     double space[4096];
     int width = 2 + 2 * p->tanks + p->nodes + p->links + 3 * p->pumps + p->sources, records = 0;
@@ -252,6 +286,7 @@ int levada_steps(Plant *p, int rows, const int *step, const double *volume, cons
             s.source = at;
             int code = solve(p, v, u, &s);
             record[1] = code;
+            if (first && t == 0) keep(p, r, &s, code, first);
             look(p, k, v, &s, code, bad);
             int dt = p->hydraulic_step - t % p->hydraulic_step;
             if (dt > duration - t) dt = duration - t;
@@ -267,32 +302,24 @@ int levada_steps(Plant *p, int rows, const int *step, const double *volume, cons
     return records;
 }
 
-/* Single solves by row, for sampling: inflow (tanks), flow, power W, delivers (pumps), pressure (nodes), port flow into the tank (ports), least
-   pressure of each group (groups), drawn from each source (sources) m3/s, and EPANET's code. */
-void levada_solves(Plant *p, int rows, const int *step, const double *volume, const double *speed, const int *choice, double *inflow, double *flow,
-                   double *power, double *delivers, double *pressure, double *port_flow, double *lowest, double *source, int *code)
+/* Rows of single solves, for sampling. */
+int levada_solves(Plant *p, int rows, const int *step, const double *volume, const double *speed, const int *choice, const Solves *out)
 {
-    double link_flow[1024], value;
+    double space[4096];
+    if (p->tanks + p->nodes + p->links + 3 * p->pumps + p->sources > 4096) return -1;
     for (int r = 0; r < rows; r++) {
         const double *u = speed + (size_t)r * p->pumps;
-        Solved s = { inflow + (size_t)r * p->tanks, pressure + (size_t)r * p->nodes, link_flow, flow + (size_t)r * p->pumps,
-                     power + (size_t)r * p->pumps, delivers + (size_t)r * p->pumps, source + (size_t)r * p->sources };
+        Solved s;
+        s.inflow = space;
+        s.pressure = s.inflow + p->tanks;
+        s.link_flow = s.pressure + p->nodes;
+        s.pump_flow = s.link_flow + p->links;
+        s.power_kw = s.pump_flow + p->pumps;
+        s.delivers = s.power_kw + p->pumps;
+        s.source = s.delivers + p->pumps;
         set_step(p, step[r]);
         set_controls(p, u, choice + (size_t)r * p->valves);
-        code[r] = solve(p, volume + (size_t)r * p->tanks, u, &s);
-        int lost = code[r] >= ERROR;
-        for (int j = 0; j < p->pumps; j++) s.power_kw[j] *= 1000.0;
-        for (int i = 0; i < p->ports; i++) {
-            EN_getlinkvalue(p->project, p->port_link[i], FLOW, &value);
-            port_flow[(size_t)r * p->ports + i] = lost ? 0.0 : value * p->port_sign[i];
-        }
-        for (int g = 0; g < p->groups; g++) {
-            double least = INFINITY;
-            for (int i = p->group_start[g]; i < p->group_start[g + 1]; i++) {
-                EN_getnodevalue(p->project, p->group_node[i], HEAD, &value);
-                if (value * p->length - p->group_ground[i] < least) least = value * p->length - p->group_ground[i];
-            }
-            lowest[(size_t)r * p->groups + g] = lost ? 0.0 : least;
-        }
+        keep(p, r, &s, solve(p, volume + (size_t)r * p->tanks, u, &s), out);
     }
+    return 0;
 }

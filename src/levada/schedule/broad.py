@@ -73,8 +73,10 @@ class Broad:
 
 def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known: Trial | None, teller: Teller) -> Broad:
     """Search and bound. `known`: a schedule to begin from as well. Sets the plant's first choice of valves."""
-    if plant.problem.valves:
+    if plant.problem.valves and not (known is not None and work.is_again):
         set_valves(plant)
+    elif known is not None:
+        plant.first_choice = np.array([[np.bincount(of).argmax() for of in known[2].T]], np.int64).reshape(1, -1)
     runner = Runner(plant, fits)
     started = [] if known is None else [known]
     if known is None or not work.is_again:

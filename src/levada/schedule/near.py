@@ -181,8 +181,7 @@ class _Probes:
         plant, problem = runner.plant, runner.plant.problem
         step, volume, choices = np.array(self.step), plant.volume(np.array(self.x)), np.array(self.choices)
         speed = runner.pump_speeds(step, np.array(self.counts), np.array(self.speeds))
-        found = plant.simulator.steps(step, volume, speed, choices)
-        solved = plant.simulator.solves_at(step, volume, speed, choices)
+        found, solved = plant.simulator.steps_and_solves(step, volume, speed, choices)
         self.after = plant.state(found.volume)
         self.kw: Floats = np.stack([found.power[:, pumps].sum(axis=1) for _, pumps in caps_of(runner)], axis=1) / 1000.0
         self.cost = StepCosts(problem).of(step, found.power, found.source)

@@ -51,35 +51,38 @@ class SwitchReason:
 
 def explain(plant: Plant, schedule: PumpSchedule, trajectory: Trajectory, water: Floats) -> tuple[SwitchReason, ...]:
     """A reason for each switch. `water` (n + 1, tanks): worth of a full tank's content by tank and instant; zeros where it is not known."""
-    problem = plant.problem
-    before_on = np.vstack([problem.initial_on, schedule.on[:-1]])
-    before_speed = np.vstack([np.where(problem.initial_on, schedule.speed[0], 0.0), schedule.speed[:-1]])
-    watched = watched_tanks(plant)
+    problem, watched = plant.problem, watched_tanks(plant)
+    switches = _switches(plant, schedule)
+    tested = [(k, j) for k, j, action in switches if action != "speed"][: _MOST_TESTS // 3]
+    others = {(k, j): _others(plant, schedule, k, j) for k, j in tested}
+    simulated = iter(plant.simulator.run_all([other.schedule for of in others.values() for other in of]))
     found = []
-    tests = 0
-    for k in range(plant.n):
-        for j, pump in enumerate(problem.network.pumps):
-            on, was = bool(schedule.on[k, j]), bool(before_on[k, j])
-            turned = on and was and abs(schedule.speed[k, j] - before_speed[k, j]) > 1e-9
-            if on == was and not turned:
-                continue
-            action = "speed" if turned else "on" if on else "off"
-            figures = _figures(plant, trajectory, water, watched, k, j, on)
-            why = _because(figures, action)
-            binding = ""
-            if action != "speed" and tests < _MOST_TESTS:
-                said, binding = _tests(plant, schedule, trajectory, k, j, figures)
-                tests += 3
-                why += said
-            if not problem.available[k, j] and action == "off":
-                why = "it is not available from here"
-            if problem.forced_on is not None and problem.forced_on[k, j] and action == "on":
-                why = "it must run from here"
-            tank = problem.network.tanks[watched[j]].name if watched[j] >= 0 else None
-            state = f"; tank {tank} is at {figures['level_m']:.2f} m ({figures['min_level_m']:.2f} to {figures['max_level_m']:.2f} m)" if tank else ""
-            verb = {"on": "starts", "off": "stops", "speed": f"goes to speed {schedule.speed[k, j]:.3f}"}[action]
-            found.append(SwitchReason(pump=pump.name, step=k, action=action, text=f"{pump.name} {verb}: {why}{state}.", figures=figures, binding=binding))
+    for k, j, action in switches:
+        figures = _figures(plant, trajectory, water, watched, k, j, action != "off")
+        why, binding = _because(figures, action), ""
+        if (k, j) in others:
+            said, binding = _compared(trajectory, [(other, next(simulated)) for other in others[k, j]], figures)
+            why += said
+        if not problem.available[k, j] and action == "off":
+            why = "it is not available from here"
+        if problem.forced_on is not None and problem.forced_on[k, j] and action == "on":
+            why = "it must run from here"
+        tank = problem.network.tanks[watched[j]].name if watched[j] >= 0 else None
+        state = f"; tank {tank} is at {figures['level_m']:.2f} m ({figures['min_level_m']:.2f} to {figures['max_level_m']:.2f} m)" if tank else ""
+        verb = {"on": "starts", "off": "stops", "speed": f"goes to speed {schedule.speed[k, j]:.3f}"}[action]
+        pump = problem.network.pumps[j].name
+        found.append(SwitchReason(pump=pump, step=k, action=action, text=f"{pump} {verb}: {why}{state}.", figures=figures, binding=binding))
     return tuple(found)
+
+
+def _switches(plant: Plant, schedule: PumpSchedule) -> list[tuple[int, int, str]]:
+    """Step, pump and action of each switch, in time."""
+    initial_on = plant.problem.initial_on
+    before_on = np.vstack([initial_on, schedule.on[:-1]])
+    before_speed = np.vstack([np.where(initial_on, schedule.speed[0], 0.0), schedule.speed[:-1]])
+    turned = schedule.on & before_on & (np.abs(schedule.speed - before_speed) > 1e-9)
+    switched = (schedule.on != before_on) | turned
+    return [(k, j, "speed" if turned[k, j] else "on" if schedule.on[k, j] else "off") for k, j in np.argwhere(switched).tolist()]
 
 
 def _figures(
@@ -123,37 +126,46 @@ def _because(figures: dict[str, float], action: str) -> str:
     return text
 
 
-def _tests(plant: Plant, schedule: PumpSchedule, trajectory: Trajectory, k: int, j: int, figures: dict[str, float]) -> tuple[str, str]:
-    """Simulate without the switch in three ways, note what each costs, and say what comes of it; and the limit that fails first, of the first way in which one does."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Other:
+    """The schedule without a switch: the names of its figures, and how that is said."""
+
+    figures: tuple[str, ...]
+    when: str
+    schedule: PumpSchedule
+
+
+def _others(plant: Plant, schedule: PumpSchedule, k: int, j: int) -> list[_Other]:
+    """The schedule without a switch in up to three ways."""
     on = bool(schedule.on[k, j])
     turns = np.flatnonzero(schedule.on[k:, j] != on)
     until = k + int(turns[0]) if len(turns) else plant.n
-    ways = (
-        ("delay_cost", "a step later", k, k + 1, not on),
-        ("advance_cost", "a step earlier", k - 1, k, on),
-        ("forbid_cost", "without this run" if on else "with no pause", k, until, not on),
-    )
+    # A run of a single step is left out already where it is put off.
+    ways = [(("delay_cost", "forbid_cost") if until == k + 1 else ("delay_cost",), "a step later", k, k + 1, not on)]
+    if k > 0:
+        ways.append((("advance_cost",), "a step earlier", k - 1, k, on))
+    if until > k + 1:
+        ways.append((("forbid_cost",), "without this run" if on else "with no pause", k, until, not on))
+    changed = [(figures, when, _changed(plant, schedule, a, b, j, state)) for figures, when, a, b, state in ways]
+    return [_Other(figures=figures, when=when, schedule=other) for figures, when, other in changed if other is not None]
+
+
+def _compared(trajectory: Trajectory, others: list[tuple[_Other, Trajectory]], figures: dict[str, float]) -> tuple[str, str]:
+    """Note what each other way costs, and say what comes of it; and the limit that fails first, of the first way in which one does."""
     said, binding = "", ""
-    for name, when, a, b, state in ways:
-        if a < 0 or (name == "forbid_cost" and until == k + 1):
-            continue  # nothing before the start; a run of a single step is left out already where it is put off
-        other = _changed(plant, schedule, a, b, j, state)
-        if other is None:
-            continue
-        found = plant.simulator.run(other)
-        more = found.cost - trajectory.cost
-        figures[name] = float(more)
-        if until == k + 1 and name == "delay_cost":
-            figures["forbid_cost"] = float(more)
+    for other, found in others:
+        more = float(found.cost - trajectory.cost)
+        figures |= dict.fromkeys(other.figures, more)
+        is_delay = "delay_cost" in other.figures
         first = _first_fresh(trajectory, found)
         if first is not None:
             binding = binding or f"{first.limit} of {first.element}"
-            if name != "forbid_cost" or "later" not in said:
-                said += f"; {when}, {first.text}"
+            if "forbid_cost" not in other.figures or is_delay or "later" not in said:
+                said += f"; {other.when}, {first.text}"
         elif more > 0:
-            said += f"; {when}, it would cost {more:.2f} more"
-        elif name == "delay_cost":
-            said += f"; {when} would save {-more:.2f} but leave less water, or break a limit of starts"
+            said += f"; {other.when}, it would cost {more:.2f} more"
+        elif is_delay:
+            said += f"; {other.when} would save {-more:.2f} but leave less water, or break a limit of starts"
     return said, binding
 
 
