@@ -187,12 +187,11 @@ class _Hunt:
         if work.beam and not self.teller.is_stopped:
             # By levels first; the price of water leads elsewhere, and may have the better valley.
             by_levels = outlook_by_levels(self.forecast, self.actions, self.price, work.outlook_rows)
-            self.outlooks = [*([] if by_levels is None else [by_levels]), *([] if work.is_again else self.outlooks)]
+            self.outlooks = [*([] if by_levels is None else [by_levels]), *self.outlooks]
             for outlook in self.outlooks:
                 taken = self._begin(self._beam(outlook, work.beam, None), -(-work.candidates // len(self.outlooks)))
                 begun.append(min(taken, key=lambda c: c.objective(self.price)))
-            if not work.is_again:
-                self._lean()
+            self._lean()
         self._plan_anew(begun, others)
         for c in self.ranked()[: work.finalists]:
             if self.teller.is_stopped:
@@ -256,11 +255,7 @@ class _Hunt:
     def _plan_anew(self, begun: list[Candidate], others: list[Trial]) -> None:
         """A race of quick programmes from several schedules, since better valleys are not seen from afar: the better half of them goes on, and further
         each time. The winner goes on thoroughly, three times as far where limits are broken: it ends by itself where nothing more is promised."""
-        if self.work.is_again and begun:
-            # A beam that looks ahead comes near enough that one start beside the earlier schedule will do.
-            starts = [self.ranked()[0], *self._take([self._mended(trial) for trial in others], 0)]
-        else:
-            starts = [*self.ranked()[:_BEST], *begun, *self._take([self._mended(trial) for trial in [*others, *self._of_relaxation()]], 0)]
+        starts = [*self.ranked()[:_BEST], *begun, *self._take([self._mended(trial) for trial in [*others, *self._of_relaxation()]], 0)]
         starts = list({c.key: c for c in starts}.values())
         if not self.work.quick_programmes or self.teller.is_stopped:
             return
