@@ -49,6 +49,9 @@ _PRICES = (0.3, 3.0, 30.0)
 _BEST = 3
 """Schedules of the beam, improved, that programmes begin from."""
 
+_FAR = 0.05
+"""An earlier plan is far from the best schedule where its cost differs by so great a share, or it breaks limits so much."""
+
 _RACE = (0.2, 0.3, 0.5)
 """Shares of a schedule's quick programmes in each round of the race."""
 
@@ -183,16 +186,16 @@ class _Hunt:
     def best(self, others: list[Trial]) -> PumpSchedule:
         """The best schedule. `others`: schedules to begin from beside those of the beam."""
         work = self.work
-        begun: list[Candidate] = []
-        if work.beam and not self.teller.is_stopped:
-            # By levels first; the price of water leads elsewhere, and may have the better valley.
-            by_levels = outlook_by_levels(self.forecast, self.actions, self.price, work.outlook_rows)
-            self.outlooks = [*([] if by_levels is None else [by_levels]), *self.outlooks]
-            for outlook in self.outlooks:
-                taken = self._begin(self._beam(outlook, work.beam, None), -(-work.candidates // len(self.outlooks)))
-                begun.append(min(taken, key=lambda c: c.objective(self.price)))
-            self._lean()
-        self._plan_anew(begun, others)
+        if work.is_again:
+            begun = self._take([self._mended(trial) for trial in [*others, *self._of_relaxation()]], 0)
+            self._race(begun)
+            if self._is_far_from(begun[0]):
+                self._race(self._ahead())
+        else:
+            begun = self._ahead()
+            if begun:
+                self._lean()
+            self._race([*self.ranked()[:_BEST], *begun, *self._take([self._mended(trial) for trial in [*others, *self._of_relaxation()]], 0)])
         for c in self.ranked()[: work.finalists]:
             if self.teller.is_stopped:
                 break
@@ -202,6 +205,25 @@ class _Hunt:
 
     def ranked(self) -> list[Candidate]:
         return sorted(self.found.values(), key=lambda c: c.objective(self.price))
+
+    def _ahead(self) -> list[Candidate]:
+        """The best schedule of each beam that there is time for."""
+        work, begun = self.work, list[Candidate]()
+        if not work.beam or self.teller.is_stopped:
+            return begun
+        # By levels first; the price of water leads elsewhere, and may have the better valley.
+        by_levels = outlook_by_levels(self.forecast, self.actions, self.price, work.outlook_rows)
+        by_water = [] if by_levels is not None and work.is_again else self.outlooks
+        self.outlooks = [*([] if by_levels is None else [by_levels]), *by_water]
+        for outlook in self.outlooks:
+            taken = self._begin(self._beam(outlook, work.beam, None), -(-work.candidates // len(self.outlooks)))
+            begun.append(min(taken, key=lambda c: c.objective(self.price)))
+        return begun
+
+    def _is_far_from(self, earlier: Candidate) -> bool:
+        """Whether the best schedule is so far from the earlier plan that other valleys may be better: prices or levels are not what it was made for."""
+        best = self.ranked()[0]
+        return earlier.severity > _FAR or abs(earlier.cost - best.cost) > _FAR * abs(best.cost)
 
     def _beam(self, outlook: Outlook, width: int, lean: Lean | None) -> list[Trial]:
         return beam(self.runner, self.forecast, self.actions, outlook, self.price, width, lean)
@@ -252,12 +274,11 @@ class _Hunt:
                 break
             self._begin(self._beam(self.outlooks[0], max(self.work.beam // 2, 1), lean), most)
 
-    def _plan_anew(self, begun: list[Candidate], others: list[Trial]) -> None:
+    def _race(self, starts: list[Candidate]) -> None:
         """A race of quick programmes from several schedules, since better valleys are not seen from afar: the better half of them goes on, and further
         each time. The winner goes on thoroughly, three times as far where limits are broken: it ends by itself where nothing more is promised."""
-        starts = [*self.ranked()[:_BEST], *begun, *self._take([self._mended(trial) for trial in [*others, *self._of_relaxation()]], 0)]
         starts = list({c.key: c for c in starts}.values())
-        if not self.work.quick_programmes or self.teller.is_stopped:
+        if not starts or not self.work.quick_programmes or self.teller.is_stopped:
             return
         levers = levers_of(self.plant)
         if is_large(self.plant, levers):

@@ -73,10 +73,11 @@ class Work:
         return not self.finalists
 
     def again(self) -> Work:
-        """For planning anew from an earlier plan: what goes on from there and from the relaxation, and a bound from fewer samples and pieces."""
+        """For planning anew from an earlier plan: what goes on from there and from the relaxation, and where that comes far, from a narrow beam; and a bound from fewer
+        samples and pieces."""
         return replace(
-            self, fit_samples=min(self.fit_samples, 12), audit_samples=min(self.audit_samples, 400), pieces=1, grid_solves=0, beam=0, first_rounds=0, finalists=0,
-            quick_programmes=min(self.quick_programmes, 8), programmes=0,
+            self, fit_samples=min(self.fit_samples, 12), audit_samples=min(self.audit_samples, 400), pieces=1, grid_solves=0, first_rounds=0, finalists=0,
+            outlook_rows=min(self.outlook_rows, 300_000), beam=min(self.beam, 100), candidates=min(self.candidates, 4), quick_programmes=min(self.quick_programmes, 8), programmes=0,
         )  # fmt: skip
 
 
