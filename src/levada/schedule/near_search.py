@@ -1,6 +1,6 @@
 """The search for plants whose states no linear model follows: many tanks on one part of the network, and more ways to run its pumps and set its valves than can be modelled.
 
-Models and beams cost minutes there, and bound and guide nothing. Programmes near one schedule (programme.py) need but a step in EPANET for each of its steps and
+Models and beams cost minutes there, and bound and guide nothing. Programmes near one schedule (replan.py) need but a step in EPANET for each of its steps and
 each other choice, so they go on from the first schedule at once.
 """
 

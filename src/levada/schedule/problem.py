@@ -58,7 +58,7 @@ class Work:
     """The best schedules of all, which are improved further, for up to `rounds` improvements; none where the search is for planning anew."""
     rounds: int = 40
     quick_programmes: int = 16
-    """Quick mixed-integer programmes near a schedule to begin from, as long as it is among the best of these."""
+    """Quick programmes near a schedule to begin from, as long as it is among the best of these: annealing, or where speeds may be mixed mixed-integer programmes."""
     programmes: int = 16
     """Thorough ones near the best schedule, after those."""
     grid_solves: int = 600_000

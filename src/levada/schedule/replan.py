@@ -3,7 +3,7 @@
 A programme's model holds near its base; how far is learnt: so many changes may it make, twice as many after a success, half as many after a
 failure. What EPANET finds amiss in a promise by a little is put right by another programme, made near it, with a few changes and room to the limits.
 
-Programmes take nearly all of the time, so two are solved at once: those of different ways, or where there is one way alone, the next one that
+A programme is solved by annealing (anneal.py), or where speeds may be mixed as a mixed-integer one (programme.py). They take much of the time, so two are solved at once: those of different ways, or where there is one way alone, the next one that
 it would come to if this one fails. What a way comes to is the same whichever other ways go beside it.
 """
 

@@ -37,7 +37,8 @@ _PER_METRE = 0.1
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """What may change: the choices of some levers, at most so many in all; whether full tanks send water elsewhere; room kept to the limits of
-    levels, as a share of a tank; how hard it is searched: `quick` at a programme's root alone, `swift` without programmes within it, `first` until something better is found."""
+    levels, as a share of a tank; how hard it is searched: a mixed-integer programme that is `quick` at its root alone, `swift` without programmes within it, `first` until something
+    better is found."""
 
     levers: tuple[int, ...]
     changes: float = np.inf
