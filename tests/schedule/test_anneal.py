@@ -44,13 +44,9 @@ class Base:
     def programme(self, scope: Scope, trial: Trial | None = None) -> float | None:
         """The least that the mixed-integer programme comes to, or what it says of one schedule; None where there is no solution."""
         programme = Programme(self.runner, self.near, self.levers, scope, PRICE)
-        lp = programme.b.model()
-        kinds = np.zeros(programme.b.columns, bool)
-        kinds[programme.integer] = True
-        lp.integrality_ = [highspy.HighsVarType.kInteger if is_integer else highspy.HighsVarType.kContinuous for is_integer in kinds]
         h = solver()
         h.setOptionValue("mip_rel_gap", 1e-7)
-        h.passModel(lp)
+        h.passModel(programme.model())
         for i in scope.levers if trial is not None else ():
             counts, _, choices = trial or self.candidate.trial
             for k, z in programme.chosen[i].items():

@@ -14,13 +14,13 @@ from tests.schedule.small_networks import Small
 from benchmarks import anytown_modified
 from levada.domain.pumping import PumpingProblem, PumpSchedule
 from levada.hydraulics.audit import audit
+from levada.hydraulics.compiled import library, pointer
 from levada.hydraulics.simulate import Simulator
 from levada.schedule import Progress, solve
-from levada.schedule.compiled import library, pointer
 from levada.schedule.joint import Histories, JointConfigurations
 from levada.schedule.locks import Locks
 from levada.schedule.plant import Plant
-from levada.schedule.volume_bound import _Step
+from levada.schedule.volume_bound import COMPILED, _Step
 
 needs_data = pytest.mark.skipif(
     not anytown_modified.data_folder().exists(), reason=f"NO BENCHMARK DATA at {anytown_modified.data_folder()}: set LEVADA_BENCH_DATA to check published optima"
@@ -119,7 +119,7 @@ def test_a_backward_step_is_the_least_over_all_that_can_be_reached() -> None:
     last, group, target = (np.ascontiguousarray(x, np.int32) for x in (histories.last, histories.group, histories.after))
     before = np.empty_like(after)
     step = _Step(kinds, cells_a, cells_b, used, *(pointer(x) for x in (last, group, target, a0, a1, b0, b1, cost, following, extra, after)))
-    assert library("cost_to_go").levada_cost_to_go(ctypes.byref(step), 0, count, pointer(before)) == 0
+    assert library(COMPILED).levada_cost_to_go(ctypes.byref(step), 0, count, pointer(before)) == 0
     view = after.reshape(count, cells_a, cells_b, used)
     for h, i, j, u in product(range(count), range(cells_a), range(cells_b), range(used)):
         least = np.inf

@@ -17,6 +17,7 @@ import numpy as np
 
 from levada.domain.errors import NetworkError
 from levada.domain.series import Floats
+from levada.hydraulics import compiled
 from levada.hydraulics.epanet import FLOW_UNITS, InpText
 
 __all__ = ["Project", "Stepper", "double_array", "int_array"]
@@ -214,10 +215,7 @@ class _Solves(ctypes.Structure):
 @cache
 def _steps_library() -> ctypes.CDLL:
     _library()
-    path = Path(__file__).with_name(COMPILED)
-    if not path.exists():
-        raise ImportError(f"{path} is not there: it is compiled when Levada is set up (tools/compile.py, which `make setup` calls)")
-    library = ctypes.CDLL(str(path))
+    library = compiled.library(Path(__file__).with_name(COMPILED))
     library.levada_steps.argtypes = [ctypes.POINTER(_Plant), _I, _IP, _DP, _DP, _IP, _IP, *([_DP] * 7), _I, ctypes.POINTER(_Solves)]
     library.levada_steps.restype = _I
     library.levada_solves.argtypes = [ctypes.POINTER(_Plant), _I, _IP, _DP, _DP, _IP, ctypes.POINTER(_Solves)]
@@ -255,12 +253,12 @@ class Stepper:
         self, step: Any, volume: Floats, speed: Floats, choice: Any, *, lasts_s: Any = None, trace: Floats | None = None
     ) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, int]:
         """Rows of steps.c's levada_steps, whole steps or their first `lasts_s` (N,) seconds: after, flow, power, drawn, severity, least pressure, and the records written to `trace`."""
-        return self._steps(step, volume, speed, choice, lasts_s, trace, None)
+        return self._steps(step, volume, speed, choice, lasts_s=lasts_s, trace=trace)
 
     def steps_and_solves(self, step: Any, volume: Floats, speed: Floats, choice: Any) -> tuple[Any, ...]:
         """Whole steps: after, flow, power, drawn and severity, and the solves that they begin with as in solves_at."""
         solves, out = self._room(len(step))
-        return (*self._steps(step, volume, speed, choice, None, None, solves)[:5], *out)
+        return (*self._steps(step, volume, speed, choice, solves=solves)[:5], *out)
 
     def solves_at(self, step: Any, volume: Floats, speed: Floats, choice: Any) -> tuple[Any, ...]:
         """Rows of steps.c's levada_solves: inflow, flow, power, delivers, pressure, port flow, lowest, source, code."""
@@ -274,7 +272,7 @@ class Stepper:
         return out
 
     def _steps(
-        self, step: Any, volume: Floats, speed: Floats, choice: Any, lasts_s: Any, trace: Floats | None, solves: _Solves | None
+        self, step: Any, volume: Floats, speed: Floats, choice: Any, *, lasts_s: Any = None, trace: Floats | None = None, solves: _Solves | None = None
     ) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, int]:
         p, n = self._plant, len(step)
         out = [np.empty((n, width)) for width in (p.tanks, p.pumps, p.pumps, p.sources, KINDS, p.nodes)]

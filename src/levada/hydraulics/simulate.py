@@ -302,10 +302,10 @@ class Simulator:
         )
 
     def run_all(self, schedules: Sequence[PumpSchedule]) -> list[Trajectory]:
-        """Simulate several schedules, two at once; those that begin alike are best side by side."""
+        """Simulate several schedules, two at once where they are many; those that begin alike are best side by side."""
         half = len(schedules) // 2
-        if half == 0:
-            return [self.run(schedule) for schedule in schedules]
+        if half * len(self.problem.steps) < _WORTH_SHARING:
+            return self._run_each(schedules)
         with ThreadPoolExecutor(2) as threads:
             asked = [threads.submit(e._run_each, own) for e, own in ((self, schedules[:half]), (self._other(), schedules[half:]))]
             return [trajectory for a in asked for trajectory in a.result()]

@@ -10,21 +10,25 @@ Kirkpatrick, Gelatt and Vecchi 1983, Optimization by simulated annealing.
 from __future__ import annotations
 
 import ctypes
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from levada.domain.pumping import PumpingProblem
 from levada.domain.series import Floats
+from levada.hydraulics.compiled import library, pointer
 from levada.hydraulics.operation import days_of
 from levada.schedule.candidate import Runner, Trial
-from levada.schedule.compiled import library, pointer
 from levada.schedule.near import Lever, Near, caps_of
 from levada.schedule.plant import Ints
-from levada.schedule.scope import Effort, Limits, Scope, limits_of, starts_of
+from levada.schedule.scope import Limits, Scope, costs_of, limits_of, starts_of, stays_of
 
 __all__ = ["Annealing", "can_be_annealed"]
 
-_MOVES: dict[Effort, int] = {"first": 100_000, "swift": 100_000, "quick": 100_000, "thorough": 400_000}
+_COMPILED = Path(__file__).with_name("anneal.compiled")
+
+_MOVES, _MOVES_THOROUGHLY = 100_000, 400_000
 
 _HOT, _COLD = 0.1, 0.01
 """Temperature at first and in the end, as a share of what a change costs in the mean."""
@@ -46,8 +50,9 @@ class Annealing:
     def __init__(self, runner: Runner, near: Near, levers: list[Lever], scope: Scope, price: float) -> None:
         self._near, self._n = near, runner.plant.n
         self._levers = [levers[i] for i in scope.levers]
+        self._most_kinds = max(len(lever.counts) for lever in self._levers)
         self._options = [near.options[i] for i in scope.levers]
-        self._moves = _MOVES[scope.effort]
+        self._moves = _MOVES_THOROUGHLY if scope.effort == "thorough" else _MOVES
         self._cost = float(near.base.step_cost.sum() + runner.whole.stored(near.base.volume[-1]))
         self._first: Ints = np.cumsum([0, *(len(o.counts) for of in self._options for o in of)])
         limits = limits_of(runner, near, scope, price)
@@ -63,7 +68,7 @@ class Annealing:
         choice, value = self._first[:-1].astype(np.int32), ctypes.c_double()
         cost = np.concatenate([np.abs(o.cost[1:]) for of in self._options for o in of])
         change = float(cost[cost > 0].mean()) if (cost > 0).any() else 1.0
-        wrong = library("anneal").levada_anneal(
+        wrong = library(_COMPILED).levada_anneal(
             ctypes.byref(self._problem), ctypes.c_long(self._moves), ctypes.c_double(_HOT * change), ctypes.c_double(_COLD * change), ctypes.c_double(_SOFTLY),
             ctypes.c_uint64(_SEED), pointer(choice), ctypes.byref(value),
         )  # fmt: skip
@@ -88,7 +93,7 @@ class Annealing:
         plant, whole = runner.plant, runner.whole
         return {
             "n": plant.n, "tanks": plant.tanks, "levers": len(self._levers), "caps": len(caps_of(runner)), "totals": int(np.isfinite(whole.most).sum()),
-            "places": int(limits.watched.any(axis=0).sum()), "classes": len(plant.classes), "kinds": max(len(lever.counts) for lever in self._levers),
+            "places": int(limits.watched.any(axis=0).sum()), "classes": len(plant.classes), "kinds": self._most_kinds,
             "days": int(days_of(plant.problem)[-1]) + 1, "is_periodic": plant.problem.count_starts == "periodic",
             "most_changes": int(min(scope.changes, len(self._first))),
             "level_price": limits.level_price, "end_price": limits.end_price, "supply_price": price,
@@ -124,24 +129,16 @@ class Annealing:
             "pumps": plant.class_size.astype(np.int32), "count_before": plant.initial_count.astype(np.int32),
             "most_starts": most_starts.astype(np.int32), "starts_made": made.astype(np.int32), "wear": np.array([whole.wear(c) for c in range(len(plant.classes))]),
             "day": days_of(problem).astype(np.int32),
-            "on_since": self._since(runner, problem.min_on_s), "off_since": self._since(runner, problem.min_off_s),
+            **{name: self._since(problem, stays) for name, stays in zip(("on_since", "off_since"), stays_of(plant), strict=True)},
         }  # fmt: skip
 
     def _costs(self, runner: Runner) -> Floats:
         """Costs of the options, with what it costs to differ from the previous plan."""
-        costs = []
-        for lever, of in zip(self._levers, self._options, strict=True):
-            for k, o in enumerate(of):
-                cost = o.cost.copy()
-                for place, c in enumerate(lever.classes):
-                    deviation = runner.whole.deviation(k, c, o.counts[:, place])
-                    cost += deviation - deviation[0]
-                costs.append(cost)
-        return np.concatenate(costs)
+        return np.concatenate([costs_of(runner, lever, o, k) for lever, of in zip(self._levers, self._options, strict=True) for k, o in enumerate(of)])
 
     def _kinds(self, classes: int) -> dict[str, Any]:
         """What options have their levers do: a kind is a row of a lever's counts."""
-        kinds, n = max(len(lever.counts) for lever in self._levers), self._n
+        kinds, n = self._most_kinds, self._n
         of_option, option_of = np.zeros(self._first[-1], np.int32), np.full((len(self._levers) * n, kinds), -1, np.int32)
         lever_of, count_of = np.full(classes, -1, np.int32), np.zeros((classes, kinds), np.int32)
         for g, lever in enumerate(self._levers):
@@ -156,11 +153,10 @@ class Annealing:
                     option_of[g * n + k, place[row.tobytes()]] = first + j
         return {"option_kind": of_option, "option_of_kind": option_of, "lever_of_class": lever_of, "count_of_kind": count_of}
 
-    def _since(self, runner: Runner, least_s: Floats | None) -> Ints:
-        """The first step, by class and step, from which a start still binds the pump in a step (classes, n): the step after, where none does."""
-        plant, offset = runner.plant, runner.plant.problem.steps.offsets_s[: self._n]
-        stays = np.array([0.0 if least_s is None else float(least_s[list(c.pumps)].max()) for c in plant.classes])
-        binds = offset[None, :, None] - offset[None, None, :] < stays[:, None, None] - 1e-6
+    def _since(self, problem: PumpingProblem, stays_s: Floats) -> Ints:
+        """The first step, by class and step, from which a switch still binds the pump in a step (classes, n): the step after, where none does."""
+        offset = problem.steps.offsets_s[: self._n]
+        binds = offset[None, :, None] - offset[None, None, :] < stays_s[:, None, None] - 1e-6
         binds &= np.tri(self._n, dtype=bool)
         since = np.where(binds.any(axis=2), binds.argmax(axis=2), np.arange(1, self._n + 1))
         return np.ascontiguousarray(since, np.int32)

@@ -76,10 +76,11 @@ class Broad:
 
 def search(plant: Plant, rng: np.random.Generator, fits: Fits, work: Work, known: Trial | None, teller: Teller) -> Broad:
     """Search and bound. `known`: a schedule to begin from as well. Sets the plant's first choice of valves."""
-    if plant.problem.valves and not (known is not None and work.is_again):
+    if known is not None and work.is_again:
+        # As they stand for longest in the earlier plan.
+        plant.first_choice = np.array([[np.bincount(of).argmax() for of in known[2].T]], np.int64)
+    elif plant.problem.valves:
         set_valves(plant)
-    elif known is not None:
-        plant.first_choice = np.array([[np.bincount(of).argmax() for of in known[2].T]], np.int64).reshape(1, -1)
     runner = Runner(plant, fits)
     started = [] if known is None else [known]
     if known is None or not work.is_again:

@@ -16,7 +16,7 @@ from levada.schedule.candidate import Runner, Trial
 from levada.schedule.linear import Builder, solver
 from levada.schedule.near import Lever, Near
 from levada.schedule.plant import Ints
-from levada.schedule.scope import Scope, limits_of, starts_of
+from levada.schedule.scope import Scope, costs_of, limits_of, starts_of, stays_of
 
 __all__ = ["Programme", "water_near"]
 
@@ -61,8 +61,8 @@ class Programme:
         for i in scope.levers:
             for k in range(self.n):
                 self._option(i, levers[i], k)
-        for c in range(len(self.plant.classes)):
-            self._starts(c)
+        for c, (most_starts, made, *stays) in enumerate(zip(*starts_of(self.plant), *stays_of(self.plant), strict=True)):
+            self._starts(c, int(most_starts), int(made), [float(s) for s in stays])
 
     # --- states and limits --------------------------------------------------------------------------------------------
 
@@ -151,10 +151,7 @@ class Programme:
 
     def _option(self, i: int, lever: Lever, k: int) -> None:
         b, o = self.b, self.near.options[i][k]
-        cost = o.cost.copy()
-        for place, c in enumerate(lever.classes):
-            cost += self.runner.whole.deviation(k, c, o.counts[:, place]) - self.runner.whole.deviation(k, c, o.counts[:1, place])
-        z = self.chosen[i][k] = b.add_columns(cost, 0.0, 1.0)
+        z = self.chosen[i][k] = b.add_columns(costs_of(self.runner, lever, o, k), 0.0, 1.0)
         b.put(b.add_rows(np.ones(1), np.ones(1)), z, np.ones(len(z)))
         b.put(self.balance[k][:, None], z[None, :], -o.state.T)
         b.put(self.changes[:, None], z[None, :], (o.counts != o.counts[0]).any(axis=1)[None].astype(np.float64))
@@ -189,12 +186,10 @@ class Programme:
                 return 0.0, self.chosen[i][k], self.near.options[i][k].counts[:, lever.classes.index(c)].astype(np.float64)
         return float(self.near.base.counts[k, c]), np.zeros(0, np.int64), np.zeros(0)
 
-    def _starts(self, c: int) -> None:
-        """Starts of a class within its limit, each with its wear, and the least times that its pumps stay on and off."""
+    def _starts(self, c: int, most_starts: int, made: int, stays: list[float]) -> None:
+        """Starts of a class within its limit, each with its wear, and the least times, s, that its pumps stay on and off."""
         b, problem, plant, n = self.b, self.problem, self.plant, self.n
         pumps, days = list(plant.classes[c].pumps), days_of(problem)
-        stays = [0.0 if of is None else float(of[pumps].max()) for of in (problem.min_on_s, problem.min_off_s)]
-        most_starts, made = (of.tolist()[c] for of in starts_of(plant))
         wear = self.runner.whole.wear(c)
         if most_starts < 0 and wear == 0 and not any(stays):
             return
@@ -222,12 +217,16 @@ class Programme:
 
     # --- solving ------------------------------------------------------------------------------------------------------
 
-    def solve(self) -> Trial | None:
-        """The best schedule that was found, or None where there is none."""
+    def model(self) -> highspy.HighsLp:
+        """The programme for HiGHS."""
         lp = self.b.model()
         kinds = np.zeros(self.b.columns, bool)
         kinds[self.integer] = True
         lp.integrality_ = [highspy.HighsVarType.kInteger if is_integer else highspy.HighsVarType.kContinuous for is_integer in kinds]
+        return lp
+
+    def solve(self) -> Trial | None:
+        """The best schedule that was found, or None where there is none."""
         h = solver()
         effort = self.scope.effort
         thorough = effort == "thorough"
@@ -238,7 +237,7 @@ class Programme:
             h.setOptionValue(option, setting)
         if effort == "first":
             h.setOptionValue("mip_max_improving_sols", _FIRST)
-        h.passModel(lp)
+        h.passModel(self.model())
         columns = np.array(sorted(self.start), np.int32)
         h.setSolution(len(columns), columns, np.array([self.start[int(c)] for c in columns]))
         h.run()

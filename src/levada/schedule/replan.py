@@ -56,6 +56,7 @@ class Descent:
         self._radius = np.full(len(self._scopes), _RADIUS)
         self._way = 0
         self._effort: Effort = "first" if is_first else "swift" if is_large(runner.plant, levers) else "quick"
+        self._kind = Annealing if can_be_annealed(levers) else Programme
         self._failed: set[bytes] = set()
         self._near: Near | None = None
         self.best = start
@@ -106,8 +107,7 @@ class Descent:
         return [i for i in turn if self._radius[i] >= _LEAST_RADIUS]
 
     def _search(self, base: Near, scope: Scope) -> Search:
-        search = Annealing if can_be_annealed(self._levers) else Programme
-        return search(self._runner, base, self._levers, replace(scope, effort=self._effort), _STRICT * self._price)
+        return self._kind(self._runner, base, self._levers, replace(scope, effort=self._effort), _STRICT * self._price)
 
     def _promised(self, trial: Trial | None) -> Candidate | None:
         return None if trial is None else self._runner.simulate(_fitting(self._runner, trial))

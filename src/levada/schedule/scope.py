@@ -15,10 +15,10 @@ from levada.domain.series import Floats
 from levada.hydraulics.engine import severity_weights
 from levada.hydraulics.operation import days_of
 from levada.schedule.candidate import Runner, Trial
-from levada.schedule.near import Near, caps_of
+from levada.schedule.near import Lever, Near, Options, caps_of
 from levada.schedule.plant import Ints, Plant
 
-__all__ = ["Effort", "Limits", "Scope", "Search", "limits_of", "starts_of"]
+__all__ = ["Effort", "Limits", "Scope", "Search", "costs_of", "limits_of", "starts_of", "stays_of"]
 
 Effort = Literal["first", "swift", "quick", "thorough"]
 
@@ -96,6 +96,21 @@ def limits_of(runner: Runner, near: Near, scope: Scope, price: float) -> Limits:
         watched=least < _WATCHED_M, pressure_room_m=_ROOM_M, pressure_price=price * _PER_METRE,
         total_room=whole.most - whole.totals_of(near.base.power, near.base.source), total_price=price / np.maximum(whole.most, 1.0),
     )  # fmt: skip
+
+
+def costs_of(runner: Runner, lever: Lever, options: Options, step: int) -> Floats:
+    """What the options (options,) of a lever cost in a step against the base's, with what it costs to differ from the previous plan."""
+    cost = options.cost.copy()
+    for place, c in enumerate(lever.classes):
+        deviation = runner.whole.deviation(step, c, options.counts[:, place])
+        cost += deviation - deviation[0]
+    return cost
+
+
+def stays_of(plant: Plant) -> tuple[Floats, Floats]:
+    """Seconds that pumps of each class must stay on, and off, both (classes,)."""
+    on, off = (np.array([0.0 if of is None else float(of[list(c.pumps)].max()) for c in plant.classes]) for of in (plant.problem.min_on_s, plant.problem.min_off_s))
+    return on, off
 
 
 def starts_of(plant: Plant) -> tuple[Ints, Ints]:

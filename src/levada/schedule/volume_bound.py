@@ -15,20 +15,23 @@ import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from levada.domain.billing import MeterTerms, metered
 from levada.domain.series import Floats
+from levada.hydraulics.compiled import library, pointer
 from levada.hydraulics.operation import days_of
-from levada.schedule.compiled import library, pointer
 from levada.schedule.joint import JointConfigurations
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.reach import Zone
 from levada.schedule.volume_models import VolumeModels
 
-__all__ = ["CostToGo", "Starts", "Tables", "least_deviation", "tables_of"]
+__all__ = ["COMPILED", "CostToGo", "Starts", "Tables", "least_deviation", "tables_of"]
+
+COMPILED = Path(__file__).with_name("cost_to_go.compiled")
 
 _WORTH_CELLS = 20
 _MOST_USED = 600
@@ -277,7 +280,7 @@ class CostToGo:
             before = np.empty(shape, np.float32)
             step = self._step(k)
             half = histories // 2
-            backwards = library("cost_to_go").levada_cost_to_go
+            backwards = library(COMPILED).levada_cost_to_go
             with ThreadPoolExecutor(2) as threads:
                 done = list(threads.map(lambda part: backwards(ctypes.byref(step), *part, pointer(before)), ((0, half), (half, histories))))  # noqa: B023  awaited within the turn
             if any(done):
@@ -318,7 +321,7 @@ class CostToGo:
         """Least cost to the end from states (rows) at instant k that go on with configuration `kind`."""
         arrays = [np.ascontiguousarray(x, np.int32) for x in (history, kind, cell, used)]
         found = np.empty(len(history), np.float32)
-        library("cost_to_go").levada_going_to(ctypes.byref(self._step(k)), len(history), *(pointer(x) for x in arrays), pointer(found))
+        library(COMPILED).levada_going_to(ctypes.byref(self._step(k)), len(history), *(pointer(x) for x in arrays), pointer(found))
         return found.astype(np.float64)
 
 

@@ -1,4 +1,4 @@
-"""What is written in C beside these files, compiled when Levada is set up."""
+"""What is written in C beside the modules that call it, compiled when Levada is set up."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ __all__ = ["library", "pointer"]
 
 
 @cache
-def library(name: str) -> ctypes.CDLL:
-    """What NAME.c was compiled to. Raises ImportError where it was not."""
-    path = Path(__file__).with_name(f"{name}.compiled")
+def library(path: Path) -> ctypes.CDLL:
+    """The compiled library at a path. Raises ImportError where it is not there."""
     if not path.exists():
         raise ImportError(f"{path} is not there: it is compiled when Levada is set up (tools/compile.py, which `make setup` calls)")
     return ctypes.CDLL(str(path))
