@@ -9,8 +9,10 @@ from itertools import product
 
 import numpy as np
 
+from levada.domain.billing import bill_of
 from levada.domain.pumping import PumpingProblem, PumpSchedule, Trajectory
 from levada.domain.time import Steps
+from levada.hydraulics.engine import StepResult
 from levada.hydraulics.inp import read_network
 from levada.hydraulics.simulate import Simulator
 
@@ -77,22 +79,26 @@ def every_schedule(problem: PumpingProblem) -> Iterator[PumpSchedule]:
 
 
 def best_by_trying_all(problem: PumpingProblem) -> tuple[float, PumpSchedule] | None:
-    """The cheapest schedule without a violation, every schedule simulated; None where there is none. Start limits must not bind."""
+    """The cheapest schedule without a violation, by its whole bill, every schedule simulated; None where there is none."""
     simulator = Simulator(problem)
     best: tuple[float, PumpSchedule] | None = None
-    known: dict[tuple[int, bytes, bytes], object] = {}
+    known: dict[tuple[int, bytes, bytes], StepResult] = {}
+    start = simulator.volumes(problem.initial_level_m)
     for schedule in every_schedule(problem):
-        volume, cost = simulator.volumes(problem.initial_level_m), 0.0
+        volume, steps = start, list[StepResult]()
         for k in range(len(problem.steps)):
             key = (k, volume.tobytes(), schedule.on[k].tobytes())
             if key not in known:
                 known[key] = simulator.step(k, volume, schedule.on[k], schedule.speed[k])
-            step = known[key]
-            if step.severity > 0:  # type: ignore[attr-defined]
+            steps.append(known[key])
+            if steps[-1].severity > 0:
                 break
-            volume, cost = step.volume, cost + step.cost  # type: ignore[attr-defined]
+            volume = steps[-1].volume
         else:
-            if (volume >= simulator.end_volume - 1e-6).all() and (best is None or cost < best[0]):
+            if (volume < simulator.end_volume - 1e-6).any():
+                continue
+            cost = bill_of(problem, schedule, np.array([s.power for s in steps]), np.array([s.source for s in steps]), volume - start).total
+            if (best is None or cost < best[0]) and not simulator.run(schedule).violations:
                 best = cost, schedule
     return best
 

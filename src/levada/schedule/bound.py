@@ -21,12 +21,13 @@ linear programme, so its optimum is a lower bound, up to the margins, which are 
 makes the certificate `sampled`, never `exact`. docs/concepts/bounds.md derives it and says where it is loose.
 
 Start limits (relaxation_starts.py) enter as the rise of each class's mixed count, which is weak, and where they are tight by counts that keep their own states.
-For one tank level_values.py has a tighter bound.
+For one tank level_values.py has a tighter bound; hull_bound.py has this one for more tanks and configurations than patches can be written out for.
 The duals of the storage balances are the value of water in each tank.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import highspy
@@ -40,7 +41,7 @@ from levada.schedule.reach import Zone
 from levada.schedule.relaxation_starts import Columns, limit_starts
 from levada.schedule.relaxation_tariff import Tariff, has_terms
 
-__all__ = ["Relaxation", "relax", "why_unbounded"]
+__all__ = ["Relaxation", "least_deviation", "on_the_way", "relax", "snapped_m3", "why_unbounded"]
 
 _ROUNDING = 1e-8
 _TURNS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -135,14 +136,16 @@ def relax(plant: Plant, models: list[Models], zones: list[Zone], *, within_steps
                     b.put(under[patch.piece][None, :], mu[:, None], low[:, :tanks])
                     b.put(over[patch.piece][None, :], mu[:, None], high[:, :tanks])
                 tariff.draw(k, i, mu, low, high)
-                b.add_cost(mu, np.full(len(mu), _least_deviation(plant, model, k, patch.configuration)))
+                b.add_cost(mu, np.full(len(mu), least_deviation(plant, model.surface.component.classes, model.surface.counts[patch.configuration], k)))
                 columns[i][k].append(Columns(mu, patch, low, high))
         if of_solves:
             here = [own[k] for own in columns]
             fills, drains = _most_flows(plant, here)
-            _on_the_way(plant, models, b, k, (states[k], states[k + 1], mixed[k]), (fills, drains), here, within_steps=within_steps)
-            snapped = of @ (np.maximum(fills, drains) * plant.span * plant.problem.may_stand_full) * _SNAPPED_S / plant.problem.steps.durations_s[k]
-            for row, by in enumerate(snapped.tolist()):
+            way = (states[k], states[k + 1], mixed[k])
+            on_the_way(plant, b, k, way, (fills, drains))
+            if not within_steps:
+                _while_none_is_full(plant, models, b, k, way, (fills, drains), here)
+            for row, by in enumerate((of @ snapped_m3(plant, k, fills, drains)).tolist()):
                 b.move_row(less[k][row : row + 1], by)
                 b.move_row(more[k][row : row + 1], -by)
     tariff.close()
@@ -160,10 +163,14 @@ def _most_flows(plant: Plant, columns: list[list[Columns]]) -> tuple[Floats, Flo
     return fills, drains
 
 
-def _on_the_way(
-    plant: Plant, models: list[Models], b: Builder, k: int, states: tuple[Ints, Ints, Ints], most: tuple[Floats, Floats], columns: list[list[Columns]], *, within_steps: bool
-) -> None:
-    """How far the mean of the states at the solves of step k can be from those at its ends. `states`: columns before, after and of that mean; `most`: `_most_flows`.
+def snapped_m3(plant: Plant, k: int, fills: Floats, drains: Floats) -> Floats:
+    """What may come or go in step k with tanks that are put on their maximum, (tanks,). `fills`, `drains`: the most by which tanks can, as shares of them."""
+    return np.asarray(np.maximum(fills, drains) * plant.span * plant.problem.may_stand_full * _SNAPPED_S / plant.problem.steps.durations_s[k], np.float64)
+
+
+def on_the_way(plant: Plant, b: Builder, k: int, states: tuple[Ints, Ints, Ints], most: tuple[Floats, Floats]) -> None:
+    """How far the mean of the states at the solves of step k can be from those at its ends. `states`: columns before, after and of that mean; `most`: by how much tanks
+    can fill and drain in a step at most, as shares of them.
 
     With u from 0 to 1 over the step, a tank fills by at most a u and drains by at most d u. Levels are held from one solve to the next, for a share s of the step at most, so what
     counts at u lies below x_k + a u and below x_k+1 + d (1 - u + s), and above likewise. Integrated with the first up to u = c and the second from there on.
@@ -176,9 +183,16 @@ def _on_the_way(
         b.put(rows, mixed, np.ones(tanks))
         b.put(rows, before, np.full(tanks, -c))
         b.put(rows, after, np.full(tanks, c - 1.0))
-    if within_steps or share < 1.0 or any(len(m.tanks) < len(m.surface.component.tanks) for m in models):
+
+
+def _while_none_is_full(
+    plant: Plant, models: list[Models], b: Builder, k: int, states: tuple[Ints, Ints, Ints], most: tuple[Floats, Floats], columns: list[list[Columns]]
+) -> None:
+    """A step of one solve goes on to another only where a tank has filled up: for as long as one is full, at most, are levels others than at its beginning."""
+    (before, _, mixed), (fills, drains) = states, most
+    tanks = plant.tanks
+    if plant.problem.hydraulic_step_s < plant.problem.steps.durations_s[k] or any(len(m.tanks) < len(m.surface.component.tanks) for m in models):
         return
-    # A step of one solve goes on to another only where a tank has filled up: for as long as one is full, at most, are levels others than at its beginning.
     over, under = b.add_rows(np.full(tanks, -np.inf), np.zeros(tanks)), b.add_rows(np.zeros(tanks), np.full(tanks, np.inf))
     for rows, flow in ((over, -fills), (under, drains)):
         b.put(rows, mixed, np.ones(tanks))
@@ -188,15 +202,15 @@ def _on_the_way(
                 b.put(rows[:, None], own.mu[None, :], flow[:, None])
 
 
-def _least_deviation(plant: Plant, model: Models, k: int, kind: int) -> float:
-    """Least cost of running other pumps than the previous plan: each class differs at least by its change of count."""
+def least_deviation(plant: Plant, classes: Sequence[int], counts: Ints, k: int) -> float:
+    """Least cost in step k of running other pumps than the previous plan, where so many of each of these classes run: each class differs at least by its change of count."""
     previous, price = plant.problem.previous_on, plant.problem.deviation_cost_per_h
     if previous is None or price is None:
         return 0.0
     total = 0.0
-    for place, c in enumerate(model.surface.component.classes):
+    for c, count in zip(classes, counts.tolist(), strict=True):
         own = list(plant.classes[c].pumps)
-        total += abs(int(model.surface.counts[kind, place]) - int(previous[k, own].sum())) * float(price[k, own].min())
+        total += abs(count - int(previous[k, own].sum())) * float(price[k, own].min())
     return total * float(plant.problem.steps.hours[k])
 
 

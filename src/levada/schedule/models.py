@@ -34,7 +34,7 @@ from levada.schedule.relaxation_samples import (
 )
 from levada.schedule.surface import Sampler, Surface, joined
 
-__all__ = ["MOST_TANKS", "Models", "balances", "fit_models", "patch_of", "rows_of", "shadow_of"]
+__all__ = ["MOST_TANKS", "Models", "balances", "fit_models", "patch_of", "rows_of", "shadow_of", "zones_of_steps"]
 
 _ENOUGH, _FEW = 6, 4
 """Modes with fewer steps than so many for each coefficient are drawn again; the latter where a tank is full."""
@@ -204,12 +204,7 @@ def fit_models(plant: Plant, surfaces: list[Surface], zones: list[Zone], sampler
     drawer = _Drawer(plant, models, sampler, run_solves if of_solves else run_steps)
     scale = _scale(plant, balances(plant), metered(plant.problem))
     places = [[t + 1 for t in m.tanks] for m in models]
-    if of_solves:
-        # On the way of the first step the state is no longer the initial one, which its limits are.
-        swept = [_swept(zones[k], zones[k + 1]) for k in range(n)]
-        zones = [swept[0], *(_narrowed(plant, swept[k], k) for k in range(1, n))]
-    else:
-        zones = [_narrowed(plant, zones[k], k) for k in range(n)]
+    zones = zones_of_steps(plant, zones, of_solves=of_solves)
     base = drawer.draw([_Wanted(k, zone, a_step // 3) for k, zone in enumerate(zones)], unequal=False)
     pieces = [cut(zone, base[k], places, scale[k], most) for k, zone in enumerate(zones)]
     everywhere = [_Wanted(k, piece, a_step // (3 * len(cuts))) for k, cuts in enumerate(pieces) for piece in cuts]
@@ -264,6 +259,15 @@ def _near(y: Floats, rise_m: Floats) -> Floats:
     d = top + _NEAR * (top - bottom) + _NEAR_RISE * float(rise_m.mean())
     np.fill_diagonal(d, 0.0)
     return np.asarray(d, np.float64)
+
+
+def zones_of_steps(plant: Plant, zones: list[Zone], *, of_solves: bool) -> list[Zone]:
+    """Zones of the states at the beginning of each step, or at all of its solves, from those at the n + 1 instants."""
+    if not of_solves:
+        return [_narrowed(plant, zones[k], k) for k in range(plant.n)]
+    swept = [_swept(zones[k], zones[k + 1]) for k in range(plant.n)]
+    # On the way of the first step the state is no longer the initial one, which its limits are.
+    return [swept[0], *(_narrowed(plant, swept[k], k) for k in range(1, plant.n))]
 
 
 def _narrowed(plant: Plant, zone: Zone, k: int) -> Zone:

@@ -22,7 +22,7 @@ from levada.schedule.models import Models
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.relaxation_patches import Patch
 
-__all__ = ["Columns", "limit_starts"]
+__all__ = ["Columns", "Limited", "add_starts", "limit_starts", "limited_classes"]
 
 _TIGHT = 8
 """Counts are told apart where a pump may start no more than once in so many steps of a day: elsewhere the mean count says as much."""
@@ -43,27 +43,50 @@ class Columns:
     high: Floats
 
 
-def limit_starts(plant: Plant, models: list[Models], b: Builder, columns: list[list[list[Columns]]]) -> None:
-    """Starts of each class: at most the sum of its pumps' limits in a day, each with its wear. `columns` by component and step."""
-    problem, days = plant.problem, days_of(plant.problem)
-    limited = []
-    for i, model in enumerate(models):
-        for place, c in enumerate(model.surface.component.classes):
+@dataclass(frozen=True)
+class Limited:
+    """A class whose starts are limited or priced, by `wear`: class `of_class`, at `place` among those of component `component`; so many starts a day at most; whether that is tight, so that counts are told apart."""
+
+    component: int
+    place: int
+    of_class: int
+    wear: float
+    limit: float
+    is_tight: bool
+
+
+def limited_classes(plant: Plant) -> list[Limited]:
+    """The classes whose starts are limited or priced."""
+    problem, longest = plant.problem, int(np.bincount(days_of(plant.problem)).max())
+    found = []
+    for i, component in enumerate(plant.components):
+        for place, c in enumerate(component.classes):
             pumps = list(plant.classes[c].pumps)
             wear = 0.0 if problem.wear_cost_per_start is None else float(problem.wear_cost_per_start[pumps].min())
             limit = float(plant.class_starts[c])
-            longest = int(np.bincount(days).max())
             if limit < (longest + 1) // 2 * len(pumps) or wear > 0:
-                limited.append((i, place, c, wear, limit, limit * _TIGHT <= longest * len(pumps)))
-    few = sum(tight for *_, tight in limited) <= _MOST_CLASSES
-    for i, place, c, wear, limit, tight in limited:
-        starts = b.add_columns(np.full(plant.n, wear))
-        pumps = list(plant.classes[c].pumps)
-        made = 0 if problem.starts_made is None else int(np.minimum(problem.starts_made, problem.max_starts)[pumps].sum())
-        for day in np.unique(days).tolist():
-            total = b.add_rows(np.full(1, -np.inf), np.full(1, limit - (made if day == 0 else 0)))
-            b.put(total, starts[days == day], np.ones(1))
-        _count(plant, models, b, columns, i, place, starts, float(plant.initial_count[c]), tight and few)
+                found.append(Limited(i, place, c, wear, limit, limit * _TIGHT <= longest * len(pumps)))
+    return found
+
+
+def add_starts(plant: Plant, b: Builder, limited: Limited) -> Ints:
+    """Columns (n,) of the starts of a class: at most the sum of its pumps' limits in a day, each with its wear."""
+    problem, days = plant.problem, days_of(plant.problem)
+    starts = b.add_columns(np.full(plant.n, limited.wear))
+    pumps = list(plant.classes[limited.of_class].pumps)
+    made = 0 if problem.starts_made is None else int(np.minimum(problem.starts_made, problem.max_starts)[pumps].sum())
+    for day in np.unique(days).tolist():
+        total = b.add_rows(np.full(1, -np.inf), np.full(1, limited.limit - (made if day == 0 else 0)))
+        b.put(total, starts[days == day], np.ones(1))
+    return starts
+
+
+def limit_starts(plant: Plant, models: list[Models], b: Builder, columns: list[list[list[Columns]]]) -> None:
+    """Starts of each class, at most as many as there may be. `columns` by component and step."""
+    limited = limited_classes(plant)
+    few = sum(c.is_tight for c in limited) <= _MOST_CLASSES
+    for c in limited:
+        _count(plant, models, b, columns, c.component, c.place, add_starts(plant, b, c), float(plant.initial_count[c.of_class]), c.is_tight and few)
 
 
 def _count(

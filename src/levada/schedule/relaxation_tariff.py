@@ -27,9 +27,10 @@ def has_terms(plant: Plant) -> bool:
 
 
 class Tariff:
-    """Terms of the bill in a programme. Call `draw` for all columns that draw energy, then `close`."""
+    """Terms of the bill in a programme. Call `draw` for all columns that draw energy, then `close`. `of_sums`: columns are sums over all that a component does, not corners of
+    patches, so that a bill that bends is taken of the whole."""
 
-    def __init__(self, plant: Plant, b: Builder, of: Floats) -> None:
+    def __init__(self, plant: Plant, b: Builder, of: Floats, *, of_sums: bool = False) -> None:
         problem, n = plant.problem, plant.n
         self._balances = len(of)
         self._plant, self._b = plant, b
@@ -37,6 +38,7 @@ class Tariff:
         self._co2 = np.zeros(n) if problem.co2_kg_per_kwh is None else problem.co2_kg_per_kwh * problem.co2_price_per_kg
         self._hours = problem.steps.hours
         self._feeds = [self._components_of(m) for m in self._meters]
+        self._bends_apart = [len(components) == 1 and not of_sums for components in self._feeds]
         # Whether what is drawn from the grid is needed as a column.
         limited = problem.max_co2_kg is not None
         self._has_grid = [bool(m.own_power_kw.any()) or m.demand_charge_per_kw > 0 or limited for m in self._meters]
@@ -103,14 +105,14 @@ class Tariff:
             low, high = low_kwh[:, i], high_kwh[:, i]
             if self._has_grid[i]:
                 self._most[i, k] += max(float(high.max()), 0.0)
-            if own == 0 or (len(self._feeds[i]) == 1 and price < export):
+            if own == 0 or (self._bends_apart[i] and price < export):
                 # Linear, or concave: at a corner the dearer or cheaper end of the margins, whichever costs less.
                 ends = [np.maximum(e - own, 0) * price - np.maximum(own - e, 0) * export if own else e * price for e in (low, high)]
                 b.add_cost(mu, np.minimum(ends[0], ends[1]))
                 if self._has_grid[i]:
                     b.put(self._low[i][k], mu, -low)
                 continue
-            if len(self._feeds[i]) > 1:
+            if not self._bends_apart[i]:
                 b.put(self._low[i][k], mu, -low)
                 b.put(self._high[i][k], mu, -high)
                 continue
@@ -138,11 +140,11 @@ class Tariff:
             grids.append(grid)
             for k in range(n):
                 row = self._low[i][k]
-                if own[k] == 0 or (len(self._feeds[i]) == 1 and price[k] < export[k]):
+                if own[k] == 0 or (self._bends_apart[i] and price[k] < export[k]):
                     b.put(row, grid[k : k + 1], np.ones(1))
                     if own[k] > 0:
                         b.move_row(row, -own[k])
-                elif len(self._feeds[i]) == 1:
+                elif self._bends_apart[i]:
                     b.put(row, grid[k : k + 1], np.ones(1))
                     b.add_cost(grid[k : k + 1], np.full(1, price[k] - export[k]))
                 else:

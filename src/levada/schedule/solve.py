@@ -22,6 +22,7 @@ from levada.schedule.certificate import Bound, certify
 from levada.schedule.exact import applies, search_exactly
 from levada.schedule.first import full_cost, rules_within_starts
 from levada.schedule.grid_bound import bound_by_grid
+from levada.schedule.hull_bound import bound_by_hull
 from levada.schedule.instants import free_instants
 from levada.schedule.instants_bound import bound_within_steps
 from levada.schedule.level_search import search_by_level
@@ -263,6 +264,10 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
             others.append(found.schedule)
         if not water.any():
             water = found.water
+        if not is_over(max(work.gap, _OPEN), *bounds):
+            judged = plant.simulator.run(best)
+            hull = None if judged.violations else bound_by_hull(plant, found.zones, best, judged.cost, rng, work, teller)
+            bounds += [] if hull is None else [hull]
         if not is_over(max(work.gap, _OPEN), *bounds):
             judged, told = plant.simulator.run(best), max((b.value for b in bounds if b.value is not None), default=-np.inf)
             grid = None if judged.violations else bound_by_grid(plant, found.zones, found.water, judged.cost, told, rng, work, teller)

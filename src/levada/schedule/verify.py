@@ -22,7 +22,7 @@ from levada.schedule.relaxation_patches import Patch, excess
 from levada.schedule.relaxation_pieces import Rows
 from levada.schedule.relaxation_samples import Run, run_solves, run_steps
 
-__all__ = ["ROUNDS", "Step", "simulated", "steps_of", "verify", "verify_in_rounds"]
+__all__ = ["ROUNDS", "Step", "simulated", "solves_of", "steps_of", "verify", "verify_in_rounds"]
 
 ROUNDS = 4
 """Rounds of checking the bound's models against simulated steps, and of widening what fails."""
@@ -46,7 +46,7 @@ def verify(plant: Plant, models: list[Models], zones: list[Zone], forecast: Fore
     chosen = [*must, *others[:: max(1, len(others) // _MOST_CHECKS)]]
     run: Run = run_steps
     if models[0].of_solves:
-        run, chosen = run_solves, _solves_of(plant, chosen)
+        run, chosen = run_solves, solves_of(plant, chosen)
     failed = 0
     for k in sorted({s[0] for s in chosen}):
         failed += _verify_step(plant, models, zones, forecast, k, [s for s in chosen if s[0] == k], run)
@@ -68,7 +68,7 @@ def verify_in_rounds(
     return checked, failed, is_widened
 
 
-def _solves_of(plant: Plant, steps: list[Step]) -> list[Step]:
+def solves_of(plant: Plant, steps: list[Step]) -> list[Step]:
     """All solves of steps, each as if a step began with it."""
     if not steps:
         return []

@@ -1,0 +1,137 @@
+"""The bound by columns: the linear relaxation (bound.py) with all configurations, any number of tanks, and remainders as they were measured.
+
+Where a component has more tanks or configurations than can be written out as patches, the programme is solved over a few of its columns, which are made as they are wanted (hull_programme.py). All that the bound rests
+on is then that no true solve of step k and part m comes below the least L_km that any of its columns comes to under the last duals. Where no tank is shut, planes say what that is. Solves with tanks that stand
+full and are shut are on no plane, and others may lie off theirs: so true solves are drawn, anywhere and near the configurations and states that come to L_km, with tanks full or not, and those that the search simulated are
+looked at too. What comes below L_km becomes a column as it is, in all steps in which it does, and the programme is solved again, until what the draws of a round come below is little. That is taken off, times 1.25.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from levada.domain.pumping import PumpSchedule
+from levada.domain.series import Floats
+from levada.schedule.certificate import Bound
+from levada.schedule.hull_models import Drawn, HullModel, Part, are_of_solves, directions, parts_of, run_at
+from levada.schedule.hull_programme import Column, Programme, columns_of
+from levada.schedule.hull_states import States
+from levada.schedule.plant import Ints, Plant
+from levada.schedule.problem import Work
+from levada.schedule.progress import Teller
+from levada.schedule.reach import Zone
+from levada.schedule.relaxation_tariff import has_terms
+from levada.schedule.verify import Step, simulated, solves_of, steps_of
+
+__all__ = ["bound_by_hull"]
+
+_METHOD = "linear relaxation over all pump and valve configurations by column generation (planes and their joint remainders in EPANET, its duals held against drawn solves)"
+
+_SAMPLES, _LEAST_SAMPLES, _FEWEST = 250, 8000, 100
+"""Solves a configuration, at least so many in all; with fewer a configuration than the last there is no bound."""
+
+_MOST_CONFIGURATIONS = 3000
+
+_ROUNDS, _LITTLE = 12, 1e-3
+"""Rounds of draws, and what they come below that is little, as a share of the cost."""
+
+_NEAR, _AT_EACH = 8, 6
+"""Configurations of each step and part that are drawn near to in a round, and draws at each."""
+
+_THERE = 0.5
+"""Share of a drawn state's tanks that are where the least was found."""
+
+_WORST, _A_STEP = 150, 4
+"""Solves of each part that come furthest below, which are run in all steps, and how many of these become columns in each step at most."""
+
+_SAFETY = 1.25
+_MOST_CHECKED = 20_000
+
+
+def bound_by_hull(plant: Plant, zones: list[Zone], schedule: PumpSchedule, cost: float, rng: np.random.Generator, work: Work, teller: Teller) -> Bound | None:
+    """The bound beside a schedule without violations that costs `cost`. None where this is not for the plant, or was stopped before it had one."""
+    parts = parts_of(plant, _MOST_CONFIGURATIONS) if has_terms(plant) and plant.problem.switch_resolution_s is None else None
+    kinds = max((len(p.counts) for p in parts or ()), default=0)
+    count = min(max(_SAMPLES * kinds, _LEAST_SAMPLES), work.hull_solves)
+    if parts is None or count < _FEWEST * kinds or teller.is_stopped:
+        return None
+    states = States(plant, zones, of_solves=are_of_solves(plant))
+    step, x = states.draw(count, rng)
+    drawn = run_at(plant, parts, step, x, np.stack([rng.permutation(np.arange(len(step)) % len(p.counts)) for p in parts], axis=1), rng)
+    z = directions(plant)
+    models = [HullModel.fit(plant, part, z, drawn) for part in parts]
+    own = _at_steps(plant, parts, steps_of(plant, np.arange(plant.n), plant.simulator.run(schedule).level_m[:-1], schedule), rng)
+    programme = Programme(plant, models, states, drawn, columns_of(plant, models, own, [np.arange(len(own.step))] * len(parts)))
+    others = simulated(plant)
+    if others:
+        drawn = drawn.joined(_at_steps(plant, parts, others[:: max(1, len(others) // _MOST_CHECKED)], rng))
+    best: float | None = None
+    for _ in range(_ROUNDS):
+        if not programme.close_in(teller):
+            break
+        drawn = drawn.joined(_near(plant, parts, states, programme, rng, few=teller.is_stopped))
+        short = programme.short(drawn)
+        loss = _SAFETY * float(sum(_by_step(plant.n, drawn.step, s).sum() for s in short.T))
+        best = max(programme.bound - loss, -np.inf if best is None else best)
+        if loss <= _LITTLE * abs(cost) or not teller("columns", bound=best):
+            break
+        worst = _everywhere(plant, parts, states, drawn, short, rng)
+        below = programme.short(worst)
+        programme.add(columns_of(plant, models, worst, [_most(plant.n, worst.step, s) for s in below.T]))
+        programme.add(columns_of(plant, models, drawn, [_most(plant.n, drawn.step, s) for s in short.T]))
+    if best is None:
+        return None
+    return Bound(value=best, method=_METHOD, cost=cost, samples=len(drawn.step), work={"column_iterations": programme.iterations})
+
+
+def _at_steps(plant: Plant, parts: list[Part], steps: list[Step], rng: np.random.Generator) -> Drawn:
+    """Steps, or their solves where models are of such, run once more."""
+    chosen = solves_of(plant, steps) if are_of_solves(plant) else steps
+    of, volumes, speeds, choices = (np.array(column) for column in zip(*chosen, strict=True))
+    counts, _ = plant.by_class(speeds)
+    kinds = np.stack([part.configuration(counts, choices) for part in parts], axis=1)
+    return run_at(plant, parts, of, plant.state(volumes), kinds, rng)
+
+
+def _near(plant: Plant, parts: list[Part], states: States, programme: Programme, rng: np.random.Generator, *, few: bool) -> Drawn:
+    """Solves drawn near what the duals find best, at other parts' best too."""
+    near = 2 if few else _NEAR
+    best: dict[tuple[int, int], list[Column]] = {}
+    for c in programme.best(near):
+        best.setdefault((c.step, c.part), []).append(c)
+    step, x = states.draw(plant.n * near * _AT_EACH, rng)
+    kinds = np.zeros((len(step), len(parts)), np.int64)
+    for i, part in enumerate(parts):
+        for k in range(plant.n):
+            rows = np.flatnonzero(step == k)
+            if not (here := best.get((k, i), [])):
+                continue
+            chosen = rng.permutation(np.arange(len(rows)) % len(here))
+            kinds[rows, i] = np.array([c.configuration for c in here])[chosen]
+            places = rows[:, None], np.array(part.tanks, np.int64)[None]
+            at = np.array([c.x for c in here]).reshape(len(here), len(part.tanks))[chosen]
+            x[places] = np.where((rng.random(at.shape) < _THERE) & (x[places] < 1.0), at, x[places])
+    return run_at(plant, parts, step, x, kinds, rng)
+
+
+def _everywhere(plant: Plant, parts: list[Part], states: States, drawn: Drawn, short: Floats, rng: np.random.Generator) -> Drawn:
+    """The solves that come furthest below, in all steps in which their states can be."""
+    rows = np.unique(np.concatenate([np.argsort(-s, kind="stable")[: min(_WORST, int((s > 0).sum()))] for s in short.T]))
+    step, of = (a.ravel() for a in np.meshgrid(np.arange(plant.n), rows, indexing="ij"))
+    x = drawn.runs.x[of]
+    can = states.hold(step, x)
+    return run_at(plant, parts, step[can], x[can], drawn.configuration[of[can]], rng)
+
+
+def _by_step(n: int, step: Ints, short: Floats) -> Floats:
+    """The most of each step, (n,)."""
+    worst = np.zeros(n)
+    np.maximum.at(worst, step, short)
+    return worst
+
+
+def _most(n: int, step: Ints, short: Floats) -> Ints:
+    """Rows of those that come furthest below in each step."""
+    order = np.lexsort((-short, step))
+    rank = np.arange(len(order)) - np.searchsorted(step[order], np.arange(n))[step[order]]
+    return order[(rank < _A_STEP) & (short[order] > 0)]
