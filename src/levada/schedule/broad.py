@@ -10,12 +10,14 @@ import numpy as np
 from levada.domain.pumping import PumpSchedule
 from levada.domain.series import Floats
 from levada.schedule.ahead import Forecast
+from levada.schedule.anneal import can_be_annealed
 from levada.schedule.assignment import Fits
 from levada.schedule.bound import Relaxation, relax, why_unbounded
 from levada.schedule.candidate import SEVERITY, Candidate, Runner, Trial
 from levada.schedule.certificate import Bound
 from levada.schedule.first import first_schedule, full_cost
 from levada.schedule.improve import improve
+from levada.schedule.kicks import kicked
 from levada.schedule.mend import mend, usual_speeds
 from levada.schedule.models import fit_models
 from levada.schedule.near import is_large, levers_of
@@ -201,6 +203,7 @@ class _Hunt:
             if self.teller.is_stopped:
                 break
             self._improve(c, work.rounds, self.left)
+        self._kick()
         self._tune()
         return settled(self.runner, self.ranked()[: 1 + work.finalists], self.price, self.teller, programmes=work.quick_programmes > 0)[1]
 
@@ -296,6 +299,13 @@ class _Hunt:
             return
         way.go(self.work.programmes * (1 if way.best.severity == 0 else _MORE), thoroughly=True)
         self.found[way.best.key] = way.best
+
+    def _kick(self) -> None:
+        """Other valleys beside the best schedule's."""
+        levers = levers_of(self.plant)
+        if self.work.kicks and can_be_annealed(levers) and not self._is_proved():
+            best = kicked(self.runner, self.ranked()[0], levers, self.price, self.work.kicks, self.work.seed, self.teller)
+            self.found[best.key] = best
 
     def _is_proved(self) -> bool:
         best, bound = self.ranked()[0], self.relaxation.value

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from levada.domain.pumping import PumpSchedule
 from levada.domain.series import Floats
+from levada.schedule.anneal import can_be_annealed
 from levada.schedule.bound import why_unbounded
 from levada.schedule.candidate import Candidate, Runner, Trial
+from levada.schedule.kicks import kicked
 from levada.schedule.mend import mend, usual_speeds
 from levada.schedule.models import MOST_TANKS
 from levada.schedule.near import levers_of, near
@@ -40,6 +42,8 @@ def search_near(runner: Runner, starts: list[Trial], price: float, work: Work, t
     way = Descent(runner, min(begun, key=lambda c: c.objective(price)), levers, price, teller)
     best = way.go(work.quick_programmes)
     best = way.go(work.programmes * (1 if best.severity == 0 else _MORE), thoroughly=True) if work.programmes else best
+    if work.kicks and can_be_annealed(levers):
+        best = kicked(runner, best, levers, price, work.kicks, work.seed, teller)
     ranked = [best, *begun]
     if work.quick_programmes and not teller.is_stopped:
         ranked.insert(0, tune_speeds(runner, best, price, budget=work.simulations // 4))

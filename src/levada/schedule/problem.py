@@ -61,6 +61,8 @@ class Work:
     """Quick programmes near a schedule to begin from, as long as it is among the best of these: annealing, or where speeds may be mixed mixed-integer programmes."""
     programmes: int = 16
     """Thorough ones near the best schedule, after those."""
+    kicks: int = 40
+    """Random changes of the best schedule, after those, from each of which programmes come down anew; fewer where many are in vain."""
     grid_solves: int = 600_000
     """Hydraulic solves that a first pass of values on a grid of two or three tanks' levels may spend, fewer on networks of more than 100 nodes; 0 for none."""
     hull_solves: int = 300_000
@@ -79,7 +81,7 @@ class Work:
         samples and pieces."""
         return replace(
             self, fit_samples=min(self.fit_samples, 12), audit_samples=min(self.audit_samples, 400), pieces=1, grid_solves=0, hull_solves=0, first_rounds=0, finalists=0,
-            outlook_rows=min(self.outlook_rows, 300_000), beam=min(self.beam, 100), candidates=min(self.candidates, 4), quick_programmes=min(self.quick_programmes, 8), programmes=0,
+            outlook_rows=min(self.outlook_rows, 300_000), beam=min(self.beam, 100), candidates=min(self.candidates, 4), quick_programmes=min(self.quick_programmes, 8), programmes=0, kicks=0,
         )  # fmt: skip
 
 
