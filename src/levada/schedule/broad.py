@@ -51,6 +51,9 @@ _PRICES = (0.3, 3.0, 30.0)
 _BEST = 3
 """Schedules of the beam, improved, that programmes begin from."""
 
+_OPEN = 0.02
+"""Share of the cost: where the bound leaves no more, no more valleys are looked for, since whoever runs the pumps waits for the plan."""
+
 _FAR = 0.05
 """An earlier plan is far from the best schedule where its cost differs by so great a share, or it breaks limits so much."""
 
@@ -301,15 +304,16 @@ class _Hunt:
         self.found[way.best.key] = way.best
 
     def _kick(self) -> None:
-        """Other valleys beside the best schedule's."""
+        """Other valleys beside the best schedule's, where the bound leaves more open than is worth waiting for."""
         levers = levers_of(self.plant)
-        if self.work.kicks and can_be_annealed(levers) and not self._is_proved():
+        if self.work.kicks and can_be_annealed(levers) and not self._is_proved(_OPEN):
             best = kicked(self.runner, self.ranked()[0], levers, self.price, self.work.kicks, self.work.seed, self.teller)
             self.found[best.key] = best
 
-    def _is_proved(self) -> bool:
+    def _is_proved(self, gap: float | None = None) -> bool:
+        """Whether the bound leaves no more than a share of the cost, the one at which the search is over unless told otherwise."""
         best, bound = self.ranked()[0], self.relaxation.value
-        return best.severity == 0 and bound is not None and best.cost - bound <= self.work.gap * abs(best.cost)
+        return best.severity == 0 and bound is not None and best.cost - bound <= (self.work.gap if gap is None else gap) * abs(best.cost)
 
     def _tune(self) -> None:
         """Speeds of the best, put to where they cost least."""
