@@ -132,3 +132,5 @@ def test_who_stops_it_gets_what_it_has() -> None:
     assert found.value is not None
     assert found.value <= best[0]
     assert told[-1].stage == "columns"
+    # Amid the first solves there is nothing to show yet.
+    assert _bound(plant, [], best, teller=Teller(lambda _: False, plant)) is None

@@ -18,7 +18,7 @@ from levada.schedule.hull_programme import Column, Programme, columns_of
 from levada.schedule.hull_states import States
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Work
-from levada.schedule.progress import Teller
+from levada.schedule.progress import Stopped, Teller
 from levada.schedule.reach import Zone
 from levada.schedule.relaxation_tariff import has_terms
 from levada.schedule.verify import Step, simulated, solves_of, steps_of
@@ -31,6 +31,8 @@ _SAMPLES, _LEAST_SAMPLES, _FEWEST = 250, 8000, 100
 """Solves a configuration, at least so many in all; with fewer a configuration than the last there is no bound."""
 
 _MOST_CONFIGURATIONS = 3000
+_MOST_LINKS = 100_000_000
+"""Solves times links of the network that shape the planes at most: some half a minute."""
 
 _ROUNDS, _LITTLE = 12, 1e-3
 """Rounds of draws, and what they come below that is little, as a share of the cost."""
@@ -52,36 +54,51 @@ def bound_by_hull(plant: Plant, zones: list[Zone], schedule: PumpSchedule, cost:
     """The bound beside a schedule without violations that costs `cost`. None where this is not for the plant, or was stopped before it had one."""
     parts = parts_of(plant, _MOST_CONFIGURATIONS) if has_terms(plant) and plant.problem.switch_resolution_s is None else None
     kinds = max((len(p.counts) for p in parts or ()), default=0)
-    count = min(max(_SAMPLES * kinds, _LEAST_SAMPLES), work.hull_solves)
+    count = min(max(_SAMPLES * kinds, _LEAST_SAMPLES), work.hull_solves, _MOST_LINKS // max(len(plant.problem.network.links), 1))
     if parts is None or count < _FEWEST * kinds or teller.is_stopped:
         return None
-    states = States(plant, zones, of_solves=are_of_solves(plant))
+    try:
+        programme, drawn = _begun(plant, parts, States(plant, zones, of_solves=are_of_solves(plant)), schedule, count, rng, teller)
+    except Stopped:
+        return None
+    found = _closed_in(plant, parts, programme, drawn, cost, rng, teller)
+    return None if found is None else Bound(value=found[0], method=_METHOD, cost=cost, samples=found[1], work={"column_iterations": programme.iterations})
+
+
+def _begun(
+    plant: Plant, parts: list[Part], states: States, schedule: PumpSchedule, count: int, rng: np.random.Generator, teller: Teller
+) -> tuple[Programme, Drawn]:
+    """The programme over the schedule's own columns, with planes through so many solves; these, and what the search has simulated."""
     step, x = states.draw(count, rng)
-    drawn = run_at(plant, parts, step, x, np.stack([rng.permutation(np.arange(len(step)) % len(p.counts)) for p in parts], axis=1), rng)
+    drawn = run_at(plant, parts, step, x, np.stack([rng.permutation(np.arange(len(step)) % len(p.counts)) for p in parts], axis=1), rng, teller.pause)
     z = directions(plant)
     models = [HullModel.fit(plant, part, z, drawn) for part in parts]
     own = _at_steps(plant, parts, steps_of(plant, np.arange(plant.n), plant.simulator.run(schedule).level_m[:-1], schedule), rng)
     programme = Programme(plant, models, states, drawn, columns_of(plant, models, own, [np.arange(len(own.step))] * len(parts)))
     others = simulated(plant)
-    if others:
-        drawn = drawn.joined(_at_steps(plant, parts, others[:: max(1, len(others) // _MOST_CHECKED)], rng))
-    best: float | None = None
+    teller.pause()
+    return programme, drawn.joined(_at_steps(plant, parts, others[:: max(1, len(others) // _MOST_CHECKED)], rng)) if others else drawn
+
+
+def _closed_in(
+    plant: Plant, parts: list[Part], programme: Programme, drawn: Drawn, cost: float, rng: np.random.Generator, teller: Teller
+) -> tuple[float, int] | None:
+    """The bound of the last of some rounds, and how many solves it was held against, those of earlier rounds among them. Whoever stops it gets what it has, held against fewer."""
+    found: tuple[float, int] | None = None
     for _ in range(_ROUNDS):
         if not programme.close_in(teller):
             break
-        drawn = drawn.joined(_near(plant, parts, states, programme, rng, few=teller.is_stopped))
+        drawn = drawn.joined(_near(plant, parts, programme, rng, few=teller.is_stopped))
         short = programme.short(drawn)
         loss = _SAFETY * float(sum(_by_step(plant.n, drawn.step, s).sum() for s in short.T))
-        best = max(programme.bound - loss, -np.inf if best is None else best)
-        if loss <= _LITTLE * abs(cost) or not teller("columns", bound=best):
+        found = programme.bound - loss, len(drawn.step)
+        if loss <= _LITTLE * abs(cost) or not teller("columns", bound=found[0]):
             break
-        worst = _everywhere(plant, parts, states, drawn, short, rng)
+        worst = _everywhere(plant, parts, programme.states, drawn, short, rng)
         below = programme.short(worst)
-        programme.add(columns_of(plant, models, worst, [_most(plant.n, worst.step, s) for s in below.T]))
-        programme.add(columns_of(plant, models, drawn, [_most(plant.n, drawn.step, s) for s in short.T]))
-    if best is None:
-        return None
-    return Bound(value=best, method=_METHOD, cost=cost, samples=len(drawn.step), work={"column_iterations": programme.iterations})
+        programme.add(columns_of(plant, programme.models, worst, [_most(plant.n, worst.step, s) for s in below.T]))
+        programme.add(columns_of(plant, programme.models, drawn, [_most(plant.n, drawn.step, s) for s in short.T]))
+    return found
 
 
 def _at_steps(plant: Plant, parts: list[Part], steps: list[Step], rng: np.random.Generator) -> Drawn:
@@ -93,13 +110,13 @@ def _at_steps(plant: Plant, parts: list[Part], steps: list[Step], rng: np.random
     return run_at(plant, parts, of, plant.state(volumes), kinds, rng)
 
 
-def _near(plant: Plant, parts: list[Part], states: States, programme: Programme, rng: np.random.Generator, *, few: bool) -> Drawn:
+def _near(plant: Plant, parts: list[Part], programme: Programme, rng: np.random.Generator, *, few: bool) -> Drawn:
     """Solves drawn near what the duals find best, at other parts' best too."""
     near = 2 if few else _NEAR
     best: dict[tuple[int, int], list[Column]] = {}
     for c in programme.best(near):
         best.setdefault((c.step, c.part), []).append(c)
-    step, x = states.draw(plant.n * near * _AT_EACH, rng)
+    step, x = programme.states.draw(plant.n * near * _AT_EACH, rng)
     kinds = np.zeros((len(step), len(parts)), np.int64)
     for i, part in enumerate(parts):
         for k in range(plant.n):
@@ -119,7 +136,7 @@ def _everywhere(plant: Plant, parts: list[Part], states: States, drawn: Drawn, s
     rows = np.unique(np.concatenate([np.argsort(-s, kind="stable")[: min(_WORST, int((s > 0).sum()))] for s in short.T]))
     step, of = (a.ravel() for a in np.meshgrid(np.arange(plant.n), rows, indexing="ij"))
     x = drawn.runs.x[of]
-    can = states.hold(step, x)
+    can = states.hold(step, x) | (step == drawn.step[of])
     return run_at(plant, parts, step[can], x[can], drawn.configuration[of[can]], rng)
 
 

@@ -15,6 +15,7 @@ Where no tank may stand full, solves are whole steps as well as may be: then y i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
@@ -105,8 +106,8 @@ class Drawn:
         return Drawn(np.concatenate([self.step, other.step]), np.concatenate([self.configuration, other.configuration]), self.runs.joined(other.runs))
 
 
-def run_at(plant: Plant, parts: list[Part], step: Ints, x: Floats, kinds: Ints, rng: np.random.Generator) -> Drawn:
-    """Run such draws in EPANET. Pumps that are nearly alike are put to any of a class."""
+def run_at(plant: Plant, parts: list[Part], step: Ints, x: Floats, kinds: Ints, rng: np.random.Generator, pause: Callable[[], object] = lambda: None) -> Drawn:
+    """Run such draws in EPANET, with a `pause` between pieces of a few seconds. Pumps that are nearly alike are put to any of a class."""
     rows = len(step)
     speed, choice = np.zeros((rows, plant.pumps)), np.zeros((rows, len(plant.problem.valves)), np.int64)
     for i, part in enumerate(parts):
@@ -116,7 +117,11 @@ def run_at(plant: Plant, parts: list[Part], step: Ints, x: Floats, kinds: Ints, 
         choice[:, part.valves] = part.choices[kinds[:, i]]
     speed = plant.swapped(speed, rng)
     run = run_solves if are_of_solves(plant) else run_steps
-    return Drawn(step, kinds, reduce(Runs.joined, [run(plant, step[at], x[at], speed[at], choice[at]) for at in pieces_of_work(plant, rows)]))
+    runs = list[Runs]()
+    for at in pieces_of_work(plant, rows):
+        pause()
+        runs.append(run(plant, step[at], x[at], speed[at], choice[at]))
+    return Drawn(step, kinds, reduce(Runs.joined, runs))
 
 
 @dataclass

@@ -81,7 +81,7 @@ class Programme:
 
     def __init__(self, plant: Plant, models: Sequence[HullModel], states: States, drawn: Drawn, begin: list[Column]) -> None:
         """`drawn` tells what parts can give and draw at most; with the columns `begin` the programme has a solution."""
-        self.plant, self.models, self._states = plant, models, states
+        self.plant, self.models, self.states = plant, models, states
         self.bound, self.iterations = -np.inf, 0
         self.least = np.zeros((len(models), plant.n))
         self._prices: list[_Prices] = []
@@ -204,7 +204,7 @@ class Programme:
             weight = prices.weight[steps]
             constant, slope = model.collapsed(steps, weight)
             slope += prices.worth[steps][:, None]
-            ends = [self._states.ends(k, model.part.tanks) for k in steps.tolist()]
+            ends = [self.states.ends(k, model.part.tanks) for k in steps.tolist()]
             values = constant + np.stack([e.least(s) for e, s in zip(ends, slope, strict=True)]) + model.least_rest(weight) + prices.by_kind[steps]
             values = np.where(model.part.possible[steps], values, np.inf)
             least[steps] = np.minimum(least[steps], values.min(axis=1))
