@@ -102,6 +102,22 @@ def test_a_schedule_that_the_judge_refuses_is_planned_anew_with_room(monkeypatch
     assert held.certificate.lower_bound <= free.certificate.cost
 
 
+def test_what_stood_beside_the_refused_schedule_is_taken_where_room_brings_nothing_cheaper(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Small(upper=True, identical=False).problem(n=6)
+    work = dataclasses.replace(QUICK, exact_solves=0)
+    free = solve(problem, work=work)
+    assert free.feasible
+    refused = audit(dataclasses.replace(problem, end_level_m=problem.end_level_m + 0.6), free.schedule)
+    assert not refused.accepted
+    asked = with_room(problem, refused.trajectory.violations, free.trajectory.level_m, SCANT)
+    assert asked is not None
+    monkeypatch.setattr(sys.modules["levada.schedule.solve"], "audit", lambda of, s: refused if np.array_equal(s.on, free.schedule.on) else audit(of, s))
+    held = solve(problem, work=work)
+    assert held.feasible
+    assert not np.array_equal(held.schedule.on, free.schedule.on)
+    assert free.certificate.cost <= held.certificate.cost < solve(asked, work=work).certificate.cost
+
+
 def test_where_room_does_not_help_the_judges_words_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     never = stricter(float(PROBLEM.max_level_m[0] - PROBLEM.min_level_m[0]) * 0.9)
     monkeypatch.setattr(sys.modules["levada.schedule.solve"], "audit", never)

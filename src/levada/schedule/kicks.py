@@ -36,6 +36,9 @@ _GAIN = 1e-6
 _MOST_IN_VAIN = 16
 """After so many kicks in vain there is an end."""
 
+_BACK = 3
+"""A way that leads back to the very schedule counts for so many: then there may be no other valley."""
+
 
 def kicked(runner: Runner, best: Candidate, levers: list[Lever], price: float, kicks: int, seed: int, teller: Teller) -> Candidate:
     """The best schedule after at most so many kicks, and no more solves than the search before them took. `price`: cost of a unit of severity."""
@@ -52,7 +55,7 @@ def kicked(runner: Runner, best: Candidate, levers: list[Lever], price: float, k
             best, in_vain = found, 0
             teller("search", best.cost if best.severity == 0 else None)
         else:
-            in_vain += 2
+            in_vain += sum(_BACK if way.best.key == best.key else 1 for way in ways)
     return best
 
 

@@ -101,6 +101,9 @@ def solve(
         plan = min(again, plan, key=lambda p: _order(p.judged.trajectory))
     # What bounds the problem asked, and what water is worth in it, is not changed by room.
     judged, bounds, water = _accepted(plan, plant, engine), first.bounds, first.water
+    if plan is not first:
+        # What stood beside the schedule that was refused may be cheaper than what room brought.
+        judged = min(judged, _accepted(first, plant, engine), key=lambda j: _order(j.trajectory))
     trajectory, used = judged.trajectory, judged.plant
     water = np.stack([np.interp(used.problem.steps.offsets_s, problem.steps.offsets_s, w) for w in water.T], axis=1)
     return Solution(
