@@ -36,14 +36,14 @@ _GAIN = 1e-6
 _MOST_IN_VAIN = 16
 """After so many kicks in vain there is an end."""
 
-_BACK = 3
-"""A way that leads back to the very schedule counts for so many: then there may be no other valley."""
+_CHOICES_A_KICK = 2
+"""No more kicks than one for so many steps times classes: small plants have few valleys."""
 
 
 def kicked(runner: Runner, best: Candidate, levers: list[Lever], price: float, kicks: int, seed: int, teller: Teller) -> Candidate:
     """The best schedule after at most so many kicks, and no more solves than the search before them took. `price`: cost of a unit of severity."""
     rng, in_vain, most = np.random.default_rng(seed), 0, 2 * runner.plant.simulator.solves
-    for _ in range(kicks // 2):
+    for _ in range(min(kicks, runner.plant.n * len(runner.plant.classes) // _CHOICES_A_KICK) // 2):
         if in_vain >= _MOST_IN_VAIN or runner.plant.simulator.solves >= most or not teller("search"):
             break
         starts = [runner.simulate(_kick(runner, best, rng)) for _ in range(2)]
@@ -55,7 +55,7 @@ def kicked(runner: Runner, best: Candidate, levers: list[Lever], price: float, k
             best, in_vain = found, 0
             teller("search", best.cost if best.severity == 0 else None)
         else:
-            in_vain += sum(_BACK if way.best.key == best.key else 1 for way in ways)
+            in_vain += 2
     return best
 
 
