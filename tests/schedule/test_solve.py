@@ -241,7 +241,7 @@ def test_where_the_audit_refuses_the_best_the_cheapest_other_that_it_accepts_is_
     assert judge(problem, other.schedule).accepted
 
 
-def test_valves_with_more_settings_than_can_be_modelled_cost_the_bound_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valves_with_more_settings_than_patches_are_written_out_for_leave_the_bound_by_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Small(demand_l_per_s=38)
     problem = with_valve(small.problem(n=5, prices=[0.1, 0.3, 0.1, 0.25, 0.2], max_starts=np.full(2, 3)), small)
     proved = solve(problem)
@@ -251,6 +251,10 @@ def test_valves_with_more_settings_than_can_be_modelled_cost_the_bound_and_nothi
     monkeypatch.setattr(sys.modules["levada.schedule.exact"], "_MOST_JOINT", 0)
     found = solve(problem)
     assert found.certificate.cost <= 1.02 * proved.certificate.cost
-    assert found.certificate.lower_bound is None
-    assert "more configurations of pumps and valves" in found.certificate.method
+    assert found.certificate.lower_bound is not None
+    assert found.certificate.lower_bound <= proved.certificate.cost
+    assert "column generation" in found.certificate.method
+    without = solve(problem, work=Work(hull_solves=0)).certificate
+    assert without.lower_bound is None
+    assert "more configurations of pumps and valves" in without.method
     assert audit(problem, found.schedule).accepted
