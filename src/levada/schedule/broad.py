@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from levada.schedule.improve import improve
 from levada.schedule.kicks import kicked
 from levada.schedule.mend import mend, usual_speeds
 from levada.schedule.models import fit_models
-from levada.schedule.near import is_large, levers_of
+from levada.schedule.near import Lever, is_large, levers_of
 from levada.schedule.near_search import are_states_lost, search_near
 from levada.schedule.outlook import Outlook, outlook_by_levels, outlook_by_water
 from levada.schedule.plant import Ints, Plant
@@ -36,7 +37,7 @@ from levada.schedule.speeds import tune_speeds
 from levada.schedule.surface import Sampler, Surface, fit_surfaces, joined
 from levada.schedule.verify import ROUNDS, simulated, steps_of, verify_in_rounds
 
-__all__ = ["Broad", "search", "water_values"]
+__all__ = ["OPEN", "Broad", "search", "water_values"]
 
 _METHOD = (
     "linear relaxation over tank levels, hydraulic components and pump configurations (convex hull of linear models with margins measured in EPANET)"
@@ -51,8 +52,8 @@ _PRICES = (0.3, 3.0, 30.0)
 _BEST = 3
 """Schedules of the beam, improved, that programmes begin from."""
 
-_OPEN = 0.02
-"""Share of the cost: where the bound leaves no more, no more valleys are looked for, since whoever runs the pumps waits for the plan."""
+OPEN = 0.02
+"""Where a bound leaves no more than this share of the cost open, neither more valleys nor better bounds are looked for: whoever runs the pumps waits for the plan."""
 
 _FAR = 0.05
 """An earlier plan is far from the best schedule where its cost differs by so great a share, or it breaks limits so much."""
@@ -287,10 +288,9 @@ class _Hunt:
         starts = list({c.key: c for c in starts}.values())
         if not starts or not self.work.quick_programmes or self.teller.is_stopped:
             return
-        levers = levers_of(self.plant)
-        if is_large(self.plant, levers):
+        if is_large(self.plant, self._levers):
             starts = sorted(starts, key=lambda c: c.objective(self.price))[:1]
-        ways = [Descent(self.runner, start, levers, self.price, self.teller) for start in starts]
+        ways = [Descent(self.runner, start, self._levers, self.price, self.teller) for start in starts]
         for share in _RACE:
             if self._is_proved():
                 return
@@ -305,15 +305,18 @@ class _Hunt:
 
     def _kick(self) -> None:
         """Other valleys beside the best schedule's, where the bound leaves more open than is worth waiting for."""
-        levers = levers_of(self.plant)
-        if self.work.kicks and can_be_annealed(levers) and not self._is_proved(_OPEN):
-            best = kicked(self.runner, self.ranked()[0], levers, self.price, self.work.kicks, self.work.seed, self.teller)
+        if self.work.kicks and can_be_annealed(self._levers) and not self._is_proved(OPEN):
+            best = kicked(self.runner, self.ranked()[0], self._levers, self.price, self.work.kicks, self.work.seed, self.teller)
             self.found[best.key] = best
 
     def _is_proved(self, gap: float | None = None) -> bool:
         """Whether the bound leaves no more than a share of the cost, the one at which the search is over unless told otherwise."""
         best, bound = self.ranked()[0], self.relaxation.value
         return best.severity == 0 and bound is not None and best.cost - bound <= (self.work.gap if gap is None else gap) * abs(best.cost)
+
+    @cached_property
+    def _levers(self) -> list[Lever]:
+        return levers_of(self.plant)
 
     def _tune(self) -> None:
         """Speeds of the best, put to where they cost least."""

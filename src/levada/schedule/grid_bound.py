@@ -22,6 +22,7 @@ from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
 from levada.schedule.progress import Teller
 from levada.schedule.reach import Zone
+from levada.schedule.relaxation_pieces import within
 from levada.schedule.relaxation_tariff import has_terms
 
 __all__ = ["bound_by_grid"]
@@ -141,7 +142,7 @@ def _layer(plant: Plant, zones: list[Zone], k: int, nodes: int, left: Corridor |
     low = (-zone.d[0, 1:] - plant.floor_m) / plant.rise_m
     high = (zone.d[1:, 0] - plant.floor_m) / plant.rise_m
 
-    def within(x: Floats) -> Bools:
+    def holds(x: Floats) -> Bools:
         return _in_zone(plant, zone, x) & (np.ones(len(x), bool) if left is None else left.holds(k, x))
 
     if left is not None and k > 0:
@@ -151,19 +152,18 @@ def _layer(plant: Plant, zones: list[Zone], k: int, nodes: int, left: Corridor |
             low, high = np.maximum(kept.min(axis=0) - before.width, low), np.minimum(kept.max(axis=0) + before.width, high)
     grid = Grid(nodes, low, np.maximum(high, low + 1e-9))
     if not 0 < k < plant.n:
-        return Layer(grid, grid.cells, np.full(grid.size, np.inf), within)
+        return Layer(grid, grid.cells, np.full(grid.size, np.inf), holds)
     cells = grid.cells[_touches(plant, zone, grid.states[grid.cells], grid.width)]
     if left is None:
-        return Layer(grid, cells, np.full(grid.size, np.inf), within)
+        return Layer(grid, cells, np.full(grid.size, np.inf), holds)
     # Cells are no wider than those of the pass before, so one that reaches into the corridor has a corner there.
     corners = grid.states[(cells[:, None] + grid.corners).ravel()]
     cells = cells[left.holds(k, corners).reshape(len(cells), -1).any(axis=1)]
-    return Layer(grid, cells, left.most(k, grid.states), within, lambda x: left.most(k, x))
+    return Layer(grid, cells, left.most(k, grid.states), holds, lambda x: left.most(k, x))
 
 
 def _in_zone(plant: Plant, zone: Zone, x: Floats) -> Bools:
-    y = np.concatenate([np.zeros((len(x), 1)), plant.floor_m + plant.rise_m * x], axis=1)
-    return np.asarray((y[:, :, None] - y[:, None, :] <= zone.d + 1e-6).all(axis=(1, 2)), np.bool_)
+    return within(plant.floor_m + plant.rise_m * x, zone, room_m=1e-6)
 
 
 def _touches(plant: Plant, zone: Zone, low: Floats, width: Floats) -> Bools:

@@ -26,7 +26,7 @@ from levada.domain.billing import metered
 from levada.domain.pumping import Bools
 from levada.domain.series import Floats
 from levada.schedule.plant import Ints, Plant
-from levada.schedule.relaxation_samples import Runs, pieces_of_work, run_solves, run_steps
+from levada.schedule.relaxation_samples import Runs, pieces_of_work, pump_speeds, run_solves, run_steps
 
 __all__ = ["Drawn", "HullModel", "Part", "are_of_solves", "directions", "parts_of", "run_at"]
 
@@ -102,6 +102,9 @@ class Drawn:
     configuration: Ints
     runs: Runs
 
+    def rows(self, which: Ints) -> Drawn:
+        return Drawn(self.step[which], self.configuration[which], self.runs.rows(which))
+
     def joined(self, other: Drawn) -> Drawn:
         return Drawn(np.concatenate([self.step, other.step]), np.concatenate([self.configuration, other.configuration]), self.runs.joined(other.runs))
 
@@ -109,13 +112,10 @@ class Drawn:
 def run_at(plant: Plant, parts: list[Part], step: Ints, x: Floats, kinds: Ints, rng: np.random.Generator, pause: Callable[[], object] = lambda: None) -> Drawn:
     """Run such draws in EPANET, with a `pause` between pieces of a few seconds. Pumps that are nearly alike are put to any of a class."""
     rows = len(step)
-    speed, choice = np.zeros((rows, plant.pumps)), np.zeros((rows, len(plant.problem.valves)), np.int64)
+    counts, choice = np.zeros((rows, len(plant.classes)), np.int64), np.zeros((rows, len(plant.problem.valves)), np.int64)
     for i, part in enumerate(parts):
-        for place, c in enumerate(part.classes):
-            own = list(plant.classes[c].pumps)
-            speed[:, own] = np.where(np.arange(len(own)) < part.counts[kinds[:, i], place][:, None], plant.top_speed[c], 0.0)
-        choice[:, part.valves] = part.choices[kinds[:, i]]
-    speed = plant.swapped(speed, rng)
+        counts[:, part.classes], choice[:, part.valves] = part.counts[kinds[:, i]], part.choices[kinds[:, i]]
+    speed = plant.swapped(pump_speeds(plant, rng, counts, np.tile(plant.top_speed, (rows, 1)), unequal=False), rng)
     run = run_solves if are_of_solves(plant) else run_steps
     runs = list[Runs]()
     for at in pieces_of_work(plant, rows):
@@ -178,8 +178,7 @@ def outputs_of(plant: Plant, part: Part, drawn: Drawn) -> Floats:
     """What the part gave to its tanks, m3/h, and drew by each meter, kW: (N, outputs)."""
     hours = plant.problem.steps.hours[drawn.step][:, None]
     pumps = {j for c in part.classes for j in plant.classes[c].pumps}
-    energy = [drawn.runs.energy_kwh[:, [j for j in meter.pumps.tolist() if j in pumps]].sum(axis=1) for meter in metered(plant.problem)]
-    return np.concatenate([drawn.runs.inflow[:, part.place][:, part.tanks], np.stack(energy, axis=1)], axis=1) / hours
+    return np.concatenate([drawn.runs.inflow[:, part.place][:, part.tanks], drawn.runs.metered_kwh(metered(plant.problem), pumps)], axis=1) / hours
 
 
 def _features(z: Floats, x: Floats) -> Floats:

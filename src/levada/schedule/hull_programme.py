@@ -70,9 +70,10 @@ class _Prices:
 def columns_of(plant: Plant, models: Sequence[HullModel], drawn: Drawn, rows: Sequence[Ints]) -> list[Column]:
     """Some of what was drawn, by part, as it is."""
     found = []
-    for i, (m, own) in enumerate(zip(models, rows, strict=True)):
-        y = outputs_of(plant, m.part, drawn)
-        found += [Column(int(drawn.step[r]), i, int(drawn.configuration[r, i]), drawn.runs.x[r, m.part.tanks], y[r]) for r in own.tolist()]
+    for i, (m, which) in enumerate(zip(models, rows, strict=True)):
+        own = drawn.rows(which)
+        y, x, kinds = outputs_of(plant, m.part, own), own.runs.x[:, m.part.tanks], own.configuration[:, i]
+        found += [Column(k, i, int(kinds[r]), x[r], y[r]) for r, k in enumerate(own.step.tolist())]
     return found
 
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from levada.domain.pumping import Bools
 from levada.domain.series import Floats
-from levada.schedule.models import shadow_of, zones_of_steps
+from levada.schedule.models import shadow_of, where_full, zones_of_steps
 from levada.schedule.plant import Ints, Plant
-from levada.schedule.reach import Zone, draw_each, whole
+from levada.schedule.reach import MOST_TANKS_WITH_DIFFERENCES, Zone, draw_each, whole
+from levada.schedule.relaxation_pieces import within
 
 __all__ = ["Ends", "States"]
 
@@ -26,10 +27,7 @@ _SEVERAL = 6
 _BELOW = 1e-4
 """Other states are drawn no nearer to full than this."""
 
-_MOST_TANKS = 4
 _ROUNDING_M = 1e-4
-_FULL = 2e-6
-"""A shut tank is full to this share of its range."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +66,7 @@ class States:
             return zone
         if not plant.problem.may_stand_full[full].all():
             return None
-        d = zone.d.copy()
-        d[0, 1:] = np.where(full, np.minimum(d[0, 1:], -(plant.floor_m + plant.rise_m * (1.0 - _FULL))), d[0, 1:])
-        found = Zone.closed(d)
+        found = where_full(plant, zone, list(range(plant.tanks)), full)
         return None if found.is_empty else found
 
     def ends(self, k: int, tanks: list[int]) -> Ends:
@@ -84,16 +80,14 @@ class States:
         floor_m, rise_m = self._plant.floor_m[tanks], self._plant.rise_m[tanks]
         d = shadow_of(zone, [t + 1 for t in tanks]).d
         low, high = (-d[0, 1:] - floor_m) / rise_m, (d[1:, 0] - floor_m) / rise_m
-        few = len(tanks) <= _MOST_TANKS
+        few = len(tanks) <= MOST_TANKS_WITH_DIFFERENCES
         return Ends(low, np.maximum(low, high), (zone.vertices(tuple(tanks)) - floor_m) / rise_m if few else None)
 
     def hold(self, step: Ints, x: Floats) -> Bools:
         """Which states (N, tanks) can be in their steps (N,)."""
-        y = np.concatenate([np.zeros((len(x), 1)), self._plant.floor_m + self._plant.rise_m * x], axis=1)
-        found = np.zeros(len(x), bool)
+        y, found = self._plant.floor_m + self._plant.rise_m * x, np.zeros(len(x), bool)
         for k in np.unique(step).tolist():
-            at = step == k
-            found[at] = (y[at][:, :, None] - y[at][:, None, :] <= self._zones[k].d + _ROUNDING_M).all(axis=(1, 2))
+            found[step == k] = within(y[step == k], self._zones[k], room_m=_ROUNDING_M)
         return np.asarray(found, np.bool_)
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Ints, Floats]:

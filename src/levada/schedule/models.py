@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from levada.domain.billing import MeterTerms, metered
+from levada.domain.pumping import Bools
 from levada.domain.series import Floats
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Work
@@ -34,7 +35,7 @@ from levada.schedule.relaxation_samples import (
 )
 from levada.schedule.surface import Sampler, Surface, joined
 
-__all__ = ["MOST_TANKS", "Models", "balances", "fit_models", "patch_of", "rows_of", "shadow_of", "zones_of_steps"]
+__all__ = ["MOST_TANKS", "Models", "balances", "fit_models", "patch_of", "rows_of", "shadow_of", "where_full", "zones_of_steps"]
 
 _ENOUGH, _FEW = 6, 4
 """Modes with fewer steps than so many for each coefficient are drawn again; the latter where a tank is full."""
@@ -167,7 +168,7 @@ def rows_of(plant: Plant, model: Models, m: int, runs: Runs, configuration: Ints
     s, tanks = model.surface, model.tanks
     own = list(s.component.classes)
     pumps = {j for k in own for j in plant.classes[k].pumps}
-    energy = [runs.energy_kwh[:, [j for j in meter.pumps.tolist() if j in pumps]].sum(axis=1) for meter in meters]
+    energy = runs.metered_kwh(meters, pumps)
     free = s.high[configuration] > s.low[configuration]
     brim = np.asarray(runs.brim[:, tanks].any(axis=1) & ~runs.barred[:, m].any(axis=1), np.bool_)
     places = np.concatenate([
@@ -180,7 +181,7 @@ def rows_of(plant: Plant, model: Models, m: int, runs: Runs, configuration: Ints
     return Rows(
         y=plant.floor_m[tanks] + plant.rise_m[tanks] * runs.x[:, tanks],
         inputs=np.concatenate([np.ones((len(mode), 1)), runs.x[:, tanks], np.where(free, runs.flow[:, own], 0.0)], axis=1),
-        outputs=np.concatenate([runs.inflow[:, m] @ of.T, *[e[:, None] for e in energy]], axis=1),
+        outputs=np.concatenate([runs.inflow[:, m] @ of.T, energy], axis=1),
         configuration=configuration, mode=mode, holds=runs.holds[:, m],
     )  # fmt: skip
 
@@ -284,6 +285,13 @@ def _swept(zone: Zone, after: Zone) -> Zone:
     return Zone(np.maximum(zone.d, after.d))
 
 
+def where_full(plant: Plant, zone: Zone, tanks: list[int], full: Bools) -> Zone:
+    """A zone of some tanks where of these `full` (len(tanks),) are full; it may be empty."""
+    d = zone.d.copy()
+    d[0, 1:] = np.where(full, np.minimum(d[0, 1:], -(plant.floor_m[tanks] + plant.rise_m[tanks] * (1.0 - _FULL))), d[0, 1:])
+    return Zone.closed(d)
+
+
 def shadow_of(zone: Zone, places: list[int]) -> Zone:
     """A zone as the tanks at some places of it see it."""
     keep = [0, *places]
@@ -327,10 +335,6 @@ def patch_of(plant: Plant, m: Models, piece: int, shadow: Zone, rows: Rows, fitt
     s, tanks = m.surface, m.tanks
     c = int(rows.configuration[0])
     speeds = np.flatnonzero(s.high[c] > s.low[c])
-    d = shadow.d.copy()
-    for i, t in enumerate(tanks):
-        if int(rows.mode[0]) >> i & 1:
-            # A tank is shut where it is full, and nowhere else, however few such steps there are.
-            d[0, i + 1] = min(d[0, i + 1], -(plant.floor_m[t] + plant.rise_m[t] * (1.0 - _FULL)))
-    shadow = Zone.closed(d)
+    # A tank is shut where it is full, and nowhere else, however few such steps there are.
+    shadow = where_full(plant, shadow, tanks, np.array([int(rows.mode[0]) >> i & 1 for i in range(len(tanks))], bool))
     return fit_patch(rows, fitted, speeds, piece, shadow, plant.floor_m[tanks], plant.rise_m[tanks])

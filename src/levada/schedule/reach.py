@@ -20,7 +20,7 @@ from levada.schedule.plant import Ints, Plant
 from levada.schedule.relaxation_samples import draw_speeds, pump_speeds, run_steps
 from levada.schedule.surface import Sampler, Surface, joined
 
-__all__ = ["Zone", "draw_each", "reach", "whole"]
+__all__ = ["MOST_TANKS_WITH_DIFFERENCES", "Zone", "draw_each", "reach", "whole"]
 
 _WIDEN = 0.1
 """Share by which a step's reach is widened on both sides: surfaces are not EPANET."""
@@ -28,7 +28,9 @@ _WIDEN = 0.1
 _TRUE_STEPS = 8
 """True steps from each state, at most, at configurations in turn."""
 
-_MOST_TANKS_WITH_DIFFERENCES = 4
+MOST_TANKS_WITH_DIFFERENCES = 4
+"""With more tanks, corners of a zone are those of the box of its levels."""
+
 _ORDERS = 8
 """Orders in which the tanks of drawn levels are drawn."""
 
@@ -61,7 +63,7 @@ class Zone:
         if m == 0:
             return np.zeros((1, 0))
         low, high = -d[0, 1:], d[1:, 0]
-        if m > _MOST_TANKS_WITH_DIFFERENCES:
+        if m > MOST_TANKS_WITH_DIFFERENCES:
             grid = np.array(np.meshgrid(*[[a, b] for a, b in zip(low, high, strict=True)], indexing="ij"))
             return grid.reshape(m, -1).T
         a, chosen, inverse = _bases(m)

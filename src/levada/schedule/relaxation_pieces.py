@@ -20,6 +20,8 @@ __all__ = ["Rows", "cut", "within"]
 _NARROW = 0.02
 """Pieces are not cut in directions in which they are narrower than this, in m."""
 
+_ROUNDING_M = 1e-9
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -43,10 +45,10 @@ class Rows:
         )  # fmt: skip
 
 
-def within(y: Floats, zone: Zone) -> NDArray[np.bool_]:
-    """Which heads (N, tanks) lie in a zone of these tanks, (N,)."""
+def within(y: Floats, zone: Zone, room_m: float = _ROUNDING_M) -> NDArray[np.bool_]:
+    """Which heads (N, tanks) lie in a zone of these tanks, (N,), or no further outside than a room."""
     z = np.concatenate([np.zeros((len(y), 1)), y], axis=1)
-    return np.asarray((z[:, :, None] - z[:, None, :] <= zone.d + 1e-9).all(axis=(1, 2)))
+    return np.asarray((z[:, :, None] - z[:, None, :] <= zone.d + room_m).all(axis=(1, 2)))
 
 
 def cut(zone: Zone, rows: list[Rows], places: list[list[int]], worth: Floats, most: int) -> list[Zone]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from levada.domain.billing import MeterTerms
 from levada.domain.series import Floats
 from levada.hydraulics.engine import Solves
 from levada.schedule.plant import Ints, Plant
@@ -54,6 +55,10 @@ class Runs:
 
     def joined(self, other: Runs) -> Runs:
         return Runs(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
+
+    def metered_kwh(self, meters: tuple[MeterTerms, ...], pumps: set[int]) -> Floats:
+        """What some of the pumps drew by each meter, (N, meters)."""
+        return np.stack([self.energy_kwh[:, [j for j in m.pumps.tolist() if j in pumps]].sum(axis=1) for m in meters], axis=1)
 
     def rows(self, which: NDArray[np.bool_] | Ints) -> Runs:
         return Runs(

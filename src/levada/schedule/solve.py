@@ -39,9 +39,6 @@ from levada.schedule.switches import Switches
 __all__ = ["Solution", "explain_schedule", "solve"]
 
 
-_OPEN = 0.02
-"""Where a bound leaves no more than this open no better one is worth waiting for: whoever runs the pumps waits for the plan."""
-
 _LITTLE = 0.02
 """Where values of the level of one tank leave no more than this, the gap is their checks': on random plants the broad search then found nothing cheaper."""
 
@@ -267,14 +264,14 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
             others.append(found.schedule)
         if not water.any():
             water = found.water
-        if not is_over(max(work.gap, _OPEN), *bounds):
-            judged = plant.simulator.run(best)
-            hull = None if judged.violations else bound_by_hull(plant, found.zones, best, judged.cost, rng, work, teller)
+        is_open = not is_over(max(work.gap, broad.OPEN), *bounds)
+        if is_open and not (judged := plant.simulator.run(best)).violations:
+            hull = bound_by_hull(plant, found.zones, best, judged.cost, rng, work, teller)
             bounds += [] if hull is None else [hull]
-        if not is_over(max(work.gap, _OPEN), *bounds):
-            judged, told = plant.simulator.run(best), max((b.value for b in bounds if b.value is not None), default=-np.inf)
-            grid = None if judged.violations else bound_by_grid(plant, found.zones, found.water, judged.cost, told, rng, work, teller)
-            bounds += [] if grid is None else [grid]
+            if not is_over(max(work.gap, broad.OPEN), *bounds):
+                told = max((b.value for b in bounds if b.value is not None), default=-np.inf)
+                grid = bound_by_grid(plant, found.zones, found.water, judged.cost, told, rng, work, teller)
+                bounds += [] if grid is None else [grid]
         # Values are held against what has been simulated since.
         level_bound = None if by_level is None else by_level.bound()
     bounds += [] if level_bound is None else [level_bound]
