@@ -1,0 +1,134 @@
+"""Looking for the true steps that lower V most: where planes through those seen have it too high, near those seen that come to least, and anywhere.
+
+What V gains in a step bends at its nodes alone, so a plane's worst is at one, or at an edge of what can be reached: one tank after the other is put to the best of these.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from levada.domain.series import Floats
+from levada.schedule.hull_states import States
+from levada.schedule.joint import JointConfigurations
+from levada.schedule.plant import Ints
+from levada.schedule.reach import Zone
+from levada.schedule.tank_steps import Planes, Seen, run
+from levada.schedule.tank_values import TankValues
+
+__all__ = ["TankSearch"]
+
+_POOL = 40
+"""States drawn in each step, from the best of which each configuration is looked at."""
+
+_SWEEPS = 2
+_MOST_KINDS = 100
+"""Configurations of each step that are looked at from their best state on."""
+
+_BEST, _NEAR = 5, 10
+"""Of each step: the worst by planes, and states near those seen that come to least, which are run in EPANET."""
+
+_THERE, _BESIDE = 0.5, 0.1
+"""Share of a drawn state's tanks that are where the one seen has them; half of the others are beside it, by such a share of what can be reached."""
+
+
+class TankSearch:
+    """Steps of a plant over what can be reached."""
+
+    def __init__(self, joint: JointConfigurations, zones: list[Zone], rng: np.random.Generator) -> None:
+        self.joint, self._rng = joint, rng
+        plant = joint.plant
+        self._states = States(plant, zones, of_solves=False)
+        self._d = np.stack([z.d for z in zones])
+
+    def anywhere(self, each: int) -> Seen:
+        """True steps of about so many states of each step, at configurations in turn."""
+        step, x = self._states.draw(each * self.joint.plant.n, self._rng)
+        return run(self.joint, step, self._kinds(step), x)
+
+    def _kinds(self, step: Ints) -> Ints:
+        """Configurations that may be in steps (N,), in turn."""
+        kind = np.zeros(len(step), np.int64)
+        for k in range(self.joint.plant.n):
+            rows, ready = np.flatnonzero(step == k), np.flatnonzero(self.joint.ready[k])
+            kind[rows] = self._rng.permutation(np.resize(self._rng.permutation(ready), len(rows)))
+        return kind
+
+    def worst(self, values: TankValues, seen: Seen, times: int = 1) -> Seen:
+        """True steps that may lower V: `times` as many near those seen as else."""
+        step, kind, x = self._by_planes(values, Planes(self.joint, seen))
+        return run(self.joint, step, kind, x).joined(self._near(values, seen, times * _NEAR))
+
+    def _near(self, values: TankValues, seen: Seen, each: int) -> Seen:
+        """True steps at the configurations of those that come to least, from states near theirs."""
+        plant, rng = self.joint.plant, self._rng
+        order = np.lexsort((seen.comes_to(values), seen.step))
+        rank = np.arange(len(order)) - np.searchsorted(seen.step[order], np.arange(plant.n))[seen.step[order]]
+        # The nearer to the least the more often.
+        own = np.repeat(order[rank < each], np.maximum(3 - rank[rank < each], 1))
+        step = seen.step[own]
+        others, drawn = self._states.draw(plant.n * 4, rng)
+        first, count = np.searchsorted(others, np.arange(plant.n)), np.bincount(others, minlength=plant.n)
+        other = drawn[first[step] + rng.integers(np.maximum(count[step], 1))]
+        there = seen.x[own]
+        width = self._d[step, 1:, 0] + self._d[step, 0, 1:]
+        beside = np.clip(there + rng.normal(0.0, _BESIDE, there.shape) * width / plant.rise_m, 0.0, 1.0)
+        x = np.where(rng.random(there.shape) < _THERE, there, np.where(rng.random(there.shape) < _THERE, beside, other))
+        can = self._states.hold(step, x)
+        return run(self.joint, step[can], seen.kind[own][can], x[can])
+
+    def _by_planes(self, values: TankValues, planes: Planes) -> tuple[Ints, Ints, Floats]:
+        """The worst by planes: steps, configurations, states."""
+        n, kinds = self.joint.plant.n, len(self.joint)
+        pool_step, pool_x = self._states.draw(n * _POOL, self._rng)
+        can = planes.known & self.joint.ready
+        step, kind, x = [], [], []
+        for k in range(n):
+            states, ready = pool_x[pool_step == k], np.flatnonzero(can[k])
+            if not (len(ready) and len(states)):
+                continue
+            found = self._gains(values, planes, np.full((len(ready), len(states)), k), ready[:, None], states[None])
+            best = found.argmin(axis=1)
+            chosen = np.argsort(found[np.arange(len(ready)), best], kind="stable")[:_MOST_KINDS]
+            step.append(np.full(len(chosen), k))
+            kind.append(ready[chosen])
+            x.append(states[best[chosen]])
+        steps, of, at = np.concatenate(step), np.concatenate(kind), np.concatenate(x)
+        at, comes_to = self._descend(values, planes, steps, of, at)
+        order = np.lexsort((comes_to, steps))
+        rank = np.arange(len(order)) - np.searchsorted(steps[order], np.arange(n))[steps[order]]
+        own = order[rank < _BEST]
+        return steps[own], of[own], at[own]
+
+    def _gains(self, values: TankValues, planes: Planes, step: Ints, kind: Ints, x: Floats) -> Floats:
+        """What planes say that steps come to."""
+        cost, after = planes.at(step, kind, x)
+        after = np.where(self.joint.plant.problem.may_stand_full, np.minimum(after, 1.0), after)
+        return np.asarray(cost + values.at(step + 1, after) - values.at(step, np.broadcast_to(x, after.shape)), np.float64)
+
+    def _descend(self, values: TankValues, planes: Planes, step: Ints, kind: Ints, x: Floats) -> tuple[Floats, Floats]:
+        """From states x (N, tanks) on, one tank after the other put to where the step comes to least, and what it comes to, (N,)."""
+        plant, rows = self.joint.plant, np.arange(len(step))
+        places = values.places
+        comes_to = self._gains(values, planes, step, kind, x)
+        for tank in list(range(plant.tanks)) * _SWEEPS:
+            low, high = self._range(step, x, tank)
+            moved = planes.at(step, kind, x)[1][:, tank] - x[:, tank]
+            nodes = np.concatenate([places[step, tank], places[step + 1, tank] - moved[:, None], low[:, None], high[:, None]], axis=1)
+            tried = np.repeat(x[:, None], nodes.shape[1], axis=1)
+            tried[:, :, tank] = np.clip(nodes, low[:, None], high[:, None])
+            found = self._gains(values, planes, np.broadcast_to(step[:, None], nodes.shape), kind[:, None], tried)
+            best = found.argmin(axis=1)
+            better = found[rows, best] < comes_to
+            x = np.where(better[:, None], tried[rows, best], x)
+            comes_to = np.where(better, found[rows, best], comes_to)
+        return x, comes_to
+
+    def _range(self, step: Ints, x: Floats, tank: int) -> tuple[Floats, Floats]:
+        """Least and greatest state of a tank that can be reached beside the others' (N,)."""
+        plant = self.joint.plant
+        y = np.concatenate([np.zeros((len(x), 1)), plant.floor_m + plant.rise_m * x], axis=1)
+        others = [t for t in range(plant.tanks + 1) if t != tank + 1]
+        high = (y[:, others] + self._d[step, tank + 1][:, others]).min(axis=1)
+        low = (y[:, others] - self._d[step][:, others, tank + 1]).max(axis=1)
+        low, high = (low - plant.floor_m[tank]) / plant.rise_m[tank], (high - plant.floor_m[tank]) / plant.rise_m[tank]
+        return low, np.maximum(low, high)

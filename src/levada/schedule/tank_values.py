@@ -1,0 +1,86 @@
+"""What is at least still to pay from any levels of the tanks, as a sum over tanks: V_k(x) = sum of v_kt(x_t), each v_kt linear between its nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from levada.domain.series import Floats
+from levada.schedule.plant import Ints, Plant
+from levada.schedule.reach import Zone
+
+__all__ = ["TankValues"]
+
+_NARROW = 1e-9
+"""Ranges are at least so wide."""
+
+
+@dataclass(frozen=True, eq=False)
+class TankValues:
+    """V at the instants 1 to n - 1 by `values` (n + 1, tanks, nodes), the nodes evenly spaced from `low` (n + 1, tanks), `width` (n + 1, tanks) apart; V_0 is zero.
+
+    At the end V is what stored water is worth, less, and at the `slope` per full tank what is asked there and is not: a wall would be smeared over a whole cell in each step back.
+    """
+
+    plant: Plant
+    slope: float
+    low: Floats
+    width: Floats
+    values: Floats
+
+    @classmethod
+    def linear(cls, plant: Plant, zones: list[Zone], water: Floats, slope: float, nodes: int) -> TankValues:
+        """V over what can be reached, falling by what a full tank's content is worth (n + 1, tanks)."""
+        low = np.stack([(-z.d[0, 1:] - plant.floor_m) / plant.rise_m for z in zones])
+        high = np.stack([(z.d[1:, 0] - plant.floor_m) / plant.rise_m for z in zones])
+        width = np.maximum(high - low, _NARROW) / (nodes - 1)
+        found = cls(plant, slope, low, width, np.zeros((len(zones), plant.tanks, nodes)))
+        return found.with_values(-water[:, :, None] * found.places)
+
+    @property
+    def nodes(self) -> int:
+        return int(self.values.shape[2])
+
+    @property
+    def places(self) -> Floats:
+        """States of the nodes, (n + 1, tanks, nodes)."""
+        return np.asarray(self.low[:, :, None] + self.width[:, :, None] * np.arange(self.nodes), np.float64)
+
+    def with_values(self, values: Floats) -> TankValues:
+        values = values.copy()
+        values[0] = 0.0
+        return replace(self, values=values)
+
+    def finer(self, nodes: int) -> TankValues:
+        """The same V on so many nodes, which the old ones are among."""
+        times = (nodes - 1) // (self.nodes - 1)
+        at = np.arange(nodes) / times
+        i = np.minimum(at.astype(np.int64), self.nodes - 2)
+        values = self.values[:, :, i] + (at - i) * (self.values[:, :, i + 1] - self.values[:, :, i])
+        return replace(self, width=self.width / times, values=values)
+
+    def around(self, k: Ints, x: Floats) -> tuple[Ints, Floats]:
+        """The lower of the two nodes that states (..., tanks) at instants k (...,) lie between, and the share of the way to the upper one; states outside are taken to the edge."""
+        u = np.clip((x - self.low[k]) / self.width[k], 0.0, self.nodes - 1.0)
+        i = np.minimum(u.astype(np.int64), self.nodes - 2)
+        return i, u - i
+
+    def at(self, k: Ints, x: Floats) -> Floats:
+        """V at instants k (...,) and states (..., tanks)."""
+        i, share = self.around(k, x)
+        first = (k[..., None] * self.plant.tanks + np.arange(self.plant.tanks)) * self.nodes + i
+        flat = self.values.ravel()
+        here = flat[first]
+        found = np.asarray((here + share * (flat[first + 1] - here)).sum(axis=-1), np.float64)
+        last = k == self.plant.n
+        if last.any():
+            found[last] = self.at_the_end(x[last])
+        return found
+
+    def at_the_end(self, x: Floats) -> Floats:
+        """V_n at states (N, tanks)."""
+        plant, worth = self.plant, self.plant.problem.stored_value_per_m3
+        off = np.maximum(plant.x_least[-1] - x, 0.0) + np.maximum(x - plant.x_most[-1], 0.0)
+        stored = np.zeros(len(x)) if worth is None else (x - plant.x0) @ (plant.span * worth)
+        return np.asarray(self.slope * off.sum(axis=1) - stored, np.float64)
