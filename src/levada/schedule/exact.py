@@ -162,7 +162,7 @@ def search_exactly(plant: Plant, rng: np.random.Generator, fits: Fits, work: Wor
 
 def _take(plant: Plant, joint: JointConfigurations, starts: Starts, best: _Best, counts: Ints, choices: Ints) -> None:
     """Take counts and choices of valves as the best schedule, if they hold all limits."""
-    kinds = np.array([joint.index_of(*rows) for rows in zip(counts, choices, strict=True)])
+    kinds = joint.places(counts, choices)
     root = volume = plant.simulator.volumes(plant.problem.initial_level_m)[None]
     cost = 0.0
     last = kinds[-1] if plant.problem.count_starts == "periodic" else joint.index_of(plant.initial_count, plant.problem.initial_choice)

@@ -17,7 +17,7 @@ from levada.schedule.grid import Grid
 from levada.schedule.grid_corridor import Corridor, corridor
 from levada.schedule.grid_steps import true_steps
 from levada.schedule.grid_values import SAFETY, Asked, GridValues, Layer
-from levada.schedule.joint import JointConfigurations
+from levada.schedule.joint import JointConfigurations, joint_choices
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
 from levada.schedule.progress import Teller
@@ -107,9 +107,8 @@ def _affordable(joint: JointConfigurations, solves: int, rng: np.random.Generato
 def _is_for(plant: Plant) -> bool:
     """Whether V is for this plant: few tanks, few joint configurations, fixed speeds, pumps of a class that are the same, and a bill of its steps."""
     problem = plant.problem
-    kinds = np.prod([len(c.pumps) + 1.0 for c in plant.classes]) * np.prod([float(len(v.choices)) for v in problem.valves])
     fixed = not any(c.is_variable or c.is_nearly for c in plant.classes)
-    return plant.tanks in _TANKS and fixed and bool(kinds <= _MOST_KINDS) and has_terms(plant) and problem.switch_resolution_s is None
+    return plant.tanks in _TANKS and fixed and joint_choices(plant) <= _MOST_KINDS and has_terms(plant) and problem.switch_resolution_s is None
 
 
 def _pass(asked: Asked, layers: list[Layer], left: Corridor | None, rng: np.random.Generator, teller: Teller) -> GridValues | None:

@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from levada.domain.series import Floats
 from levada.schedule.plant import Ints, Plant
 
-__all__ = ["Histories", "JointConfigurations"]
+__all__ = ["Histories", "JointConfigurations", "joint_choices"]
+
+
+def joint_choices(plant: Plant) -> float:
+    """How many joint configurations there are: known before they are listed, which millions could not be."""
+    return float(np.prod([len(c.pumps) + 1.0 for c in plant.classes]) * np.prod([float(len(v.choices)) for v in plant.problem.valves]))
 
 
 class JointConfigurations:
@@ -49,9 +54,14 @@ class JointConfigurations:
         edges = np.unique(np.quantile(total, np.linspace(0, 1, most + 1)[1:-1], method="nearest"))
         return np.asarray(np.searchsorted(edges, total, side="left"), np.int64)
 
+    def places(self, counts: Ints, choices: Ints) -> Ints:
+        """Places of configurations by counts (N, classes) and choices (N, valves)."""
+        sizes = [len(c.pumps) + 1 for c in self.plant.classes] + [len(v.choices) for v in self.plant.problem.valves]
+        return np.asarray(np.ravel_multi_index((*counts.T, *choices.T), tuple(sizes)), np.int64)
+
     def index_of(self, counts: Ints, choices: Ints) -> int:
         """Place of the configuration with these counts (classes,) and choices (valves,)."""
-        return int(np.flatnonzero((self.counts == counts).all(axis=1) & (self.choices == choices).all(axis=1))[0])
+        return int(self.places(counts[None], choices[None])[0])
 
 
 @dataclass(frozen=True)

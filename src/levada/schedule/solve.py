@@ -35,6 +35,7 @@ from levada.schedule.room import SEARCHES, SHIFTS, with_room
 from levada.schedule.scenarios import scenario_violations, solve_with_scenarios
 from levada.schedule.steady import steadied
 from levada.schedule.switches import Switches
+from levada.schedule.tank_bound import bound_by_tanks
 
 __all__ = ["Solution", "explain_schedule", "solve"]
 
@@ -272,6 +273,9 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
                 told = max((b.value for b in bounds if b.value is not None), default=-np.inf)
                 grid = bound_by_grid(plant, found.zones, found.water, judged.cost, told, rng, work, teller)
                 bounds += [] if grid is None else [grid]
+                if grid is None:
+                    by_tank = bound_by_tanks(plant, found.zones, found.water, best, judged.cost, rng, work, max(work.gap, broad.OPEN), teller)
+                    bounds += [] if by_tank is None else [by_tank]
         # Values are held against what has been simulated since.
         level_bound = None if by_level is None else by_level.bound()
     bounds += [] if level_bound is None else [level_bound]

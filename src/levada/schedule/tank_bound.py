@@ -1,42 +1,153 @@
-"""x"""
+"""The bound by values that add up over tanks: V is climbed until true steps hold it, and held against others before it is told.
+
+With V_k(x) = sum over tanks of v_kt(x_t), what every schedule costs is at least the sum over steps k of
+
+    m_k  =  least over all configurations and states that can be reached of (cost of the step + V_k+1(state after it) - V_k(state before it)),        V_0 = 0,
+
+whatever V is. Steps are taken whole, each from one state in one configuration, so that neither is mixed within a step; what is mixed are states that agree in the mean of what V can tell. The sum is concave in V. Where it is
+greatest is found by cutting planes in a region (tank_programme.py), the steps that cut being looked for in EPANET (tank_search.py). As m_k is known by the steps seen alone, a V that came far is held against draws of its own, and
+what they come below the steps seen before is taken off, times 1.25; all that is seen later counts too.
+
+It knows neither starts nor what is billed or limited over the horizon: leaving these out only lowers it.
+"""
+
 from __future__ import annotations
-import time
+
 import numpy as np
-from levada.schedule.joint import JointConfigurations
-from levada.schedule.tank_programme import best_near, lowest
+
+from levada.domain.pumping import PumpSchedule
+from levada.domain.series import Floats
+from levada.schedule.certificate import Bound
+from levada.schedule.joint import JointConfigurations, joint_choices
+from levada.schedule.plant import Plant
+from levada.schedule.problem import Work
+from levada.schedule.progress import Stopped, Teller
+from levada.schedule.reach import Zone
+from levada.schedule.relaxation_tariff import has_terms
+from levada.schedule.tank_programme import best_near
 from levada.schedule.tank_search import TankSearch
-from levada.schedule.tank_steps import Seen, of_schedule
+from levada.schedule.tank_steps import Seen, lowest, of_schedule, simulated
 from levada.schedule.tank_values import TankValues
 
-import os
-EACH = int(os.environ.get('EACH','120')); UP=float(os.environ.get('UP','2.5')); DOWN=float(os.environ.get('DOWN','.8'))
+__all__ = ["bound_by_tanks"]
+
+_METHOD = "approximate dynamic programming over tank levels (values that add up over tanks, by linear programming over steps in EPANET, held against others)"
+
+_MOST_KINDS = 256
+_STEEP = 1.5
+"""What is asked at the end has to be paid for at so many times the most that water is worth."""
+
+_NODES = 9
+"""More brought nothing where it was tried."""
+
+_EACH_KIND, _EACH = 8, 20
+"""Random steps of each configuration in each step of the horizon to begin with, and at least so many of all."""
+
+_ROWS = 120
+"""Steps that come to least in each step of the horizon, which a programme is made of."""
+
+_REGION, _WIDER, _NARROWER = 0.01, 2.0, 0.6
+"""The region, as a share of the slope, and what it is multiplied by where a programme's V is better, and where it is not."""
+
+_ITERATIONS = 200
+_LITTLE = 2e-3
+"""A V is held against draws of its own where a programme promises no more than this above it, as a share of the cost; and the climb is over where these find no more than that."""
+
+_KEPT = 8
+"""So many V are kept, and the best of them by all that was seen since goes on."""
+
+_MORE = 4
+"""A V is held against so many times the draws of a search."""
+
+_SAFETY = 1.25
 
 
-def climb(values, seen, search, region, scale, limit, log):
-    t0 = time.time()
-    centre, cand = values, values
-    told = -np.inf
-    tt = dict(lp=0, search=0)
-    for it in range(limit):
-        t = time.time()
-        rows = np.unique(np.concatenate([lowest(centre, seen, EACH), lowest(cand, seen, EACH)]))
-        got = best_near(centre, seen.rows(rows), region)
-        tt['lp'] += time.time() - t
-        if got is None:
-            break
-        cand, promise = got
-        t = time.time()
-        new = search.worst(cand, seen)
-        seen = seen.joined(new)
-        tt['search'] += time.time() - t
-        now, then = cand and float(seen.least(cand).sum()), float(seen.least(centre).sum())
-        if log and it % 5 == 0:
-            print(f"{it:3d} {time.time()-t0:6.1f}s region {region:8.3f} promise {promise:9.3f} cand {now:9.3f} centre {then:9.3f} seen {len(seen)} rows {len(rows)} {tt}", flush=True)
-        if now > then:
-            centre = cand
-            region *= UP
-        else:
-            region *= DOWN
-        if promise - max(now, then) < 5e-4 * scale:
-            break
-    return centre, seen
+def bound_by_tanks(
+    plant: Plant, zones: list[Zone], water: Floats, schedule: PumpSchedule, cost: float, rng: np.random.Generator, work: Work, gap: float, teller: Teller
+) -> Bound | None:
+    """The bound beside a schedule without violations that costs `cost`, with the worth of a full tank's content by instant and tank, (n + 1, tanks). It ends once it leaves no more than `gap` of the cost. None where this is not
+    for the plant, or was stopped before it had one."""
+    worth = float(water.max(initial=0.0))
+    if not (zones and worth > 0 and work.tank_steps and _is_for(plant)) or teller.is_stopped:
+        return None
+    joint = JointConfigurations(plant)
+    search = TankSearch(joint, zones, rng)
+    seen = of_schedule(joint, schedule).joined(simulated(joint))
+    try:
+        value = _Climb(TankValues.linear(plant, zones, water, _STEEP * worth, _NODES), search, seen, cost).up(work.tank_steps, gap, teller)
+    except Stopped:
+        return None
+    return None if value is None else Bound(value=value, method=_METHOD, cost=cost, samples=search.steps, work={"tank_steps": search.steps})
+
+
+def _is_for(plant: Plant) -> bool:
+    """Whether V is for this plant: not too many joint configurations, fixed speeds, pumps of a class that are the same, and a bill of its steps."""
+    return joint_choices(plant) <= _MOST_KINDS and not any(c.is_variable or c.is_nearly for c in plant.classes) and has_terms(plant) and plant.problem.switch_resolution_s is None
+
+
+class _Climb:
+    """The way of V up, and the steps seen on it."""
+
+    def __init__(self, values: TankValues, search: TankSearch, seen: Seen, cost: float) -> None:
+        self._values, self._search, self._seen, self._little = values, search, seen, _LITTLE * abs(cost)
+        self._scale, self._cost = abs(cost), cost
+        self._best = [values]
+        self._held: list[tuple[TankValues, float]] = []
+
+    def up(self, most: int, gap: float, teller: Teller) -> float | None:
+        """Climb for up to so many true steps. The bound, None where it was stopped before there was one."""
+        search, tried = self._search, self._values
+        self._see(search.anywhere(max(_EACH, _EACH_KIND * len(search.joint))))
+        region = _REGION * self._values.slope
+        for _ in range(_ITERATIONS):
+            if not teller("values by tank", bound=self.told()):
+                return self.told()
+            values = self._best[-1]
+            before = self._sum(values)
+            rows = np.union1d(lowest(values, self._seen, _ROWS), lowest(tried, self._seen, _ROWS))
+            found = best_near(values, self._seen.rows(rows), region)
+            is_better, promised = False, np.inf
+            if found is not None:
+                tried, promised = found
+                # What is refuted by a step that was seen needs no others: that step is in the next programme.
+                if self._sum(tried) > before:
+                    self._see(search.worst(tried, self._seen))
+                is_better = self._take(tried)
+            now = self._sum(self._best[-1])
+            # V was found too high by what it fell, so that the way up may be as long again.
+            region = max(region * (_WIDER if is_better else _NARROWER), before - now)
+            if promised - now < self._little:
+                lost = self._hold()
+                told = self.told()
+                if lost < self._little or (told is not None and self._cost - told <= gap * self._scale):
+                    break
+                region = max(region, lost)
+            if search.steps > most:
+                break
+        self._hold()
+        return self.told()
+
+    def told(self) -> float | None:
+        """The best of what was held, by all that was seen since."""
+        return max((min(value, self._sum(values)) for values, value in self._held), default=None)
+
+    def _sum(self, values: TankValues) -> float:
+        return float(self._seen.least(values).sum())
+
+    def _see(self, more: Seen) -> None:
+        self._seen = self._seen.joined(more)
+
+    def _take(self, tried: TankValues) -> bool:
+        """Whether this V is the best of the last ones, which are put in order."""
+        ordered = sorted([*self._best, tried], key=self._sum)
+        self._best = ordered[-_KEPT:]
+        return self._best[-1] is tried
+
+    def _hold(self) -> float:
+        """Hold the best V against draws of its own. What these come below the steps seen before."""
+        values, before = self._best[-1], self._sum(self._best[-1])
+        self._see(self._search.worst(values, self._seen, _MORE).joined(self._search.anywhere(_EACH)))
+        self._best.sort(key=self._sum)
+        lost = before - self._sum(values)
+        self._held.append((values, before - _SAFETY * lost))
+        return lost

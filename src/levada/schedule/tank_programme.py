@@ -12,18 +12,10 @@ import numpy as np
 
 from levada.domain.series import Floats
 from levada.schedule.linear import Builder, solver
-from levada.schedule.plant import Ints
 from levada.schedule.tank_steps import Seen
 from levada.schedule.tank_values import TankValues
 
-__all__ = ["best_near", "lowest"]
-
-
-def lowest(values: TankValues, seen: Seen, each: int) -> Ints:
-    """Rows of the steps seen that come to least, so many in each step."""
-    order = np.lexsort((seen.comes_to(values), seen.step))
-    rank = np.arange(len(order)) - np.searchsorted(seen.step[order], np.arange(values.plant.n))[seen.step[order]]
-    return order[rank < each]
+__all__ = ["best_near"]
 
 
 def best_near(values: TankValues, seen: Seen, region: float) -> tuple[TankValues, float] | None:
@@ -46,7 +38,7 @@ def best_near(values: TankValues, seen: Seen, region: float) -> tuple[TankValues
     h.setOptionValue("run_crossover", "off")
     h.passModel(b.model())
     h.run()
-    if h.getModelStatus() not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kUnknown):
+    if h.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return None
     found = np.array(h.getSolution().col_value)
     all_values = values.values.copy()

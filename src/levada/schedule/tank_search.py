@@ -12,7 +12,7 @@ from levada.schedule.hull_states import States
 from levada.schedule.joint import JointConfigurations
 from levada.schedule.plant import Ints
 from levada.schedule.reach import Zone
-from levada.schedule.tank_steps import Planes, Seen, run
+from levada.schedule.tank_steps import Planes, Seen, lowest, run
 from levada.schedule.tank_values import TankValues
 
 __all__ = ["TankSearch"]
@@ -32,10 +32,10 @@ _THERE, _BESIDE = 0.5, 0.1
 
 
 class TankSearch:
-    """Steps of a plant over what can be reached."""
+    """Steps of a plant over what can be reached; `steps`: how many were run."""
 
     def __init__(self, joint: JointConfigurations, zones: list[Zone], rng: np.random.Generator) -> None:
-        self.joint, self._rng = joint, rng
+        self.joint, self.steps, self._rng = joint, 0, rng
         plant = joint.plant
         self._states = States(plant, zones, of_solves=False)
         self._d = np.stack([z.d for z in zones])
@@ -43,7 +43,11 @@ class TankSearch:
     def anywhere(self, each: int) -> Seen:
         """True steps of about so many states of each step, at configurations in turn."""
         step, x = self._states.draw(each * self.joint.plant.n, self._rng)
-        return run(self.joint, step, self._kinds(step), x)
+        return self._run(step, self._kinds(step), x)
+
+    def _run(self, step: Ints, kind: Ints, x: Floats) -> Seen:
+        self.steps += len(step)
+        return run(self.joint, step, kind, x)
 
     def _kinds(self, step: Ints) -> Ints:
         """Configurations that may be in steps (N,), in turn."""
@@ -54,17 +58,14 @@ class TankSearch:
         return kind
 
     def worst(self, values: TankValues, seen: Seen, times: int = 1) -> Seen:
-        """True steps that may lower V: `times` as many near those seen as else."""
+        """True steps at which V may be too high: by planes, and `times` as many as else near those seen that come to least."""
         step, kind, x = self._by_planes(values, Planes(self.joint, seen))
-        return run(self.joint, step, kind, x).joined(self._near(values, seen, times * _NEAR))
+        return self._run(step, kind, x).joined(self._near(values, seen, times * _NEAR))
 
     def _near(self, values: TankValues, seen: Seen, each: int) -> Seen:
         """True steps at the configurations of those that come to least, from states near theirs."""
         plant, rng = self.joint.plant, self._rng
-        order = np.lexsort((seen.comes_to(values), seen.step))
-        rank = np.arange(len(order)) - np.searchsorted(seen.step[order], np.arange(plant.n))[seen.step[order]]
-        # The nearer to the least the more often.
-        own = np.repeat(order[rank < each], np.maximum(3 - rank[rank < each], 1))
+        own = lowest(values, seen, each)
         step = seen.step[own]
         others, drawn = self._states.draw(plant.n * 4, rng)
         first, count = np.searchsorted(others, np.arange(plant.n)), np.bincount(others, minlength=plant.n)
@@ -74,11 +75,11 @@ class TankSearch:
         beside = np.clip(there + rng.normal(0.0, _BESIDE, there.shape) * width / plant.rise_m, 0.0, 1.0)
         x = np.where(rng.random(there.shape) < _THERE, there, np.where(rng.random(there.shape) < _THERE, beside, other))
         can = self._states.hold(step, x)
-        return run(self.joint, step[can], seen.kind[own][can], x[can])
+        return self._run(step[can], seen.kind[own][can], x[can])
 
     def _by_planes(self, values: TankValues, planes: Planes) -> tuple[Ints, Ints, Floats]:
         """The worst by planes: steps, configurations, states."""
-        n, kinds = self.joint.plant.n, len(self.joint)
+        n = self.joint.plant.n
         pool_step, pool_x = self._states.draw(n * _POOL, self._rng)
         can = planes.known & self.joint.ready
         step, kind, x = [], [], []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -13,10 +14,10 @@ from levada.schedule.joint import JointConfigurations
 from levada.schedule.plant import Ints
 from levada.schedule.tank_values import TankValues
 
-__all__ = ["Planes", "Seen", "run"]
+__all__ = ["Planes", "Seen", "lowest", "of_schedule", "run", "simulated"]
 
 _RIDGE = 1e-3
-"""Weight of the plane of a configuration over all steps, in that of each step."""
+"""Weight of a configuration's slopes over all steps in those of each step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +58,7 @@ def run(joint: JointConfigurations, step: Ints, kind: Ints, x: Floats) -> Seen:
         ends = true_steps(joint, k, x[own], kind[own])
         holds = ends.severity == 0
         found.append(Seen(step[own][holds], kind[own][holds], x[own][holds], ends.x[holds], ends.cost[holds]))
-    none = Seen(np.zeros(0, np.int64), np.zeros(0, np.int64), x[:0], x[:0], np.zeros(0))
-    for more in found:
-        none = none.joined(more)
-    return none
+    return reduce(Seen.joined, found)
 
 
 def of_schedule(joint: JointConfigurations, schedule: PumpSchedule) -> Seen:
@@ -68,37 +66,52 @@ def of_schedule(joint: JointConfigurations, schedule: PumpSchedule) -> Seen:
     plant = joint.plant
     counts, _ = plant.by_class(np.where(schedule.on, schedule.speed, 0.0))
     choices = schedule.valve_choice if plant.problem.valves else np.zeros((plant.n, 0), np.int64)
-    kind = np.array([joint.index_of(*row) for row in zip(counts, choices, strict=True)], np.int64)
-    level = plant.simulator.run(schedule).level_m[:-1]
-    return run(joint, np.arange(plant.n), kind, plant.state(np.array([plant.simulator.volumes(row) for row in level])))
+    level_m = plant.simulator.run(schedule).level_m[:-1]
+    return run(joint, np.arange(plant.n), joint.places(counts, choices), plant.state(np.array([plant.simulator.volumes(row) for row in level_m])))
+
+
+def simulated(joint: JointConfigurations) -> Seen:
+    """The steps that the plant remembers, on ways from the start without a violation."""
+    plant, steps = joint.plant, joint.plant.simulated_steps()
+    if not steps:
+        none = np.zeros(0, np.int64)
+        return Seen(none, none, np.zeros((0, plant.tanks)), np.zeros((0, plant.tanks)), np.zeros(0))
+    step, before, counts, _, choices, results = zip(*steps, strict=True)
+    after = plant.state(np.array([r.volume for r in results]))
+    return Seen(np.array(step, np.int64), joint.places(np.array(counts), np.array(choices)), plant.state(np.array(before)), after, np.array([r.cost for r in results]))
+
+
+def lowest(values: TankValues, seen: Seen, each: int) -> Ints:
+    """Rows of the steps seen that come to least, so many in each step of the horizon at most, the least first."""
+    order = np.lexsort((seen.comes_to(values), seen.step))
+    rank = np.arange(len(order)) - np.searchsorted(seen.step[order], np.arange(values.plant.n))[seen.step[order]]
+    return order[rank < each]
 
 
 class Planes:
-    """Planes through true steps: cost and state after, by step and configuration (n, J, 1 + tanks, 1 + tanks): coefficients of 1 and x by cost and state; `known` (n, J): whether any held."""
+    """Planes through true steps, (n, J, tanks + 1) constants and (n, J, tanks, tanks + 1) slopes of cost and of what states rise by; `known` (n, J): whether any such step was seen."""
 
     def __init__(self, joint: JointConfigurations, seen: Seen) -> None:
-        n, kinds, size = joint.plant.n, len(joint), joint.plant.tanks + 1
+        n, kinds, tanks = joint.plant.n, len(joint), joint.plant.tanks
         a = np.concatenate([np.ones((len(seen), 1)), seen.x], axis=1)
         y = np.concatenate([seen.cost[:, None], seen.after - seen.x], axis=1)
         place = seen.step * kinds + seen.kind
-        gram, right = np.zeros((n * kinds, size, size)), np.zeros((n * kinds, size, size))
         order = np.argsort(place, kind="stable")
         first = np.flatnonzero(np.diff(place[order], prepend=-1))
         products = np.concatenate([a[:, :, None] * a[:, None, :], a[:, :, None] * y[:, None, :]], axis=2)[order]
-        sums = np.add.reduceat(products, first, axis=0) if len(first) else products
-        gram[place[order][first]], right[place[order][first]] = sums[:, :, :size], sums[:, :, size:]
-        gram, right = gram.reshape(n, kinds, size, size), right.reshape(n, kinds, size, size)
-        self.known = gram[:, :, 0, 0] > 0
-        # Slopes of all steps together where a step has few of its own: what pumps do depends on demands little.
-        ridge = np.diag([1e-9, *np.full(size - 1, _RIDGE)])
-        mean_x = gram[:, :, 0, 1:] / np.maximum(gram[:, :, 0, 0], 1.0)[:, :, None]
-        mean_y = right[:, :, 0] / np.maximum(gram[:, :, 0, 0], 1.0)[:, :, None]
-        centred = gram[:, :, 1:, 1:] - gram[:, :, :1, 1:].swapaxes(2, 3) * mean_x[:, :, None, :]
-        across = right[:, :, 1:] - gram[:, :, 0, 1:, None] * mean_y[:, :, None, :]
-        shared = np.linalg.solve(centred.sum(axis=0) + ridge[1:, 1:], across.sum(axis=0))
-        slope = np.linalg.solve(centred + ridge[1:, 1:], across + ridge[1:, 1:] @ shared)
-        self.constant = mean_y - (mean_x[:, :, None, :] @ slope)[:, :, 0]
-        self.slope = slope
+        sums = np.zeros((n * kinds, tanks + 1, 2 * (tanks + 1)))
+        sums[place[order][first]] = np.add.reduceat(products, first, axis=0)
+        gram, right = np.split(sums.reshape(n, kinds, tanks + 1, -1), 2, axis=3)
+        count = gram[:, :, 0, 0]
+        self.known = count > 0
+        mean_x, mean_y = gram[:, :, 0, 1:] / np.maximum(count, 1.0)[:, :, None], right[:, :, 0] / np.maximum(count, 1.0)[:, :, None]
+        within = gram[:, :, 1:, 1:] - gram[:, :, 0, 1:, None] * mean_x[:, :, None]
+        across = right[:, :, 1:] - gram[:, :, 0, 1:, None] * mean_y[:, :, None]
+        # Where a step has few of its own, slopes are those of all steps together: demands shift what pumps do, and tilt it little.
+        ridge = _RIDGE * np.eye(tanks)
+        shared = np.linalg.solve(within.sum(axis=0) + ridge, across.sum(axis=0))
+        self.slope = np.linalg.solve(within + ridge, across + ridge @ shared)
+        self.constant = mean_y - (mean_x[:, :, None] @ self.slope)[:, :, 0]
 
     def at(self, step: Ints, kind: Ints, x: Floats) -> tuple[Floats, Floats]:
         """Cost (...,) and states after (..., tanks), from states x (..., tanks)."""

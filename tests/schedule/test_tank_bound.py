@@ -1,0 +1,167 @@
+"""The bound by values that add up over tanks: below every schedule, above what mixing gives, and none where it is not for the plant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.schedule.relaxed import random_ways, relaxed
+from tests.schedule.small_networks import Small, best_by_trying_all
+
+from levada.domain.pumping import PumpingProblem, PumpSchedule
+from levada.domain.pumping_terms import Meter, Source
+from levada.schedule.certificate import Bound
+from levada.schedule.joint import JointConfigurations
+from levada.schedule.plant import Plant
+from levada.schedule.problem import Work
+from levada.schedule.progress import Progress, Teller
+from levada.schedule.reach import Zone, whole
+from levada.schedule.tank_bound import bound_by_tanks
+from levada.schedule.tank_programme import best_near
+from levada.schedule.tank_steps import Planes, of_schedule, run
+from levada.schedule.tank_values import TankValues
+
+SUN = np.array([0.0, 4, 9, 4, 0])
+
+
+def _two_tanks(demand_l_per_s: float = 16.0, **changes: object) -> PumpingProblem:
+    small = Small(pumps=2, upper=True, demand_l_per_s=demand_l_per_s)
+    return small.problem(n=5, **{"max_starts": np.full(3, 5), "end_level_m": np.array([1.5, 1.2]), **changes})  # type: ignore[arg-type]
+
+
+def _bound(problem: PumpingProblem, schedule: PumpSchedule, cost: float, work: Work | None = None, teller: Teller | None = None) -> tuple[Bound | None, float]:
+    """The bound by tanks, and that of the relaxation."""
+    plant, _, zones, relaxation = relaxed(problem)
+    found = bound_by_tanks(plant, zones, relaxation.water, schedule, cost, np.random.default_rng(3), work or Work(tank_steps=6000), 0.0, teller or Teller(None, plant))
+    return found, relaxation.value if relaxation.value is not None else -np.inf
+
+
+@pytest.mark.parametrize("demand_l_per_s", [10.0, 16.0, 21.0])
+@pytest.mark.parametrize("changes", [{}, {"may_stand_full": np.ones(2, bool), "hydraulic_step_s": 3600}], ids=["not full", "full"])
+def test_it_is_below_the_best_of_all_schedules_and_above_the_relaxation(demand_l_per_s: float, changes: dict[str, object]) -> None:
+    problem = _two_tanks(demand_l_per_s, **changes)
+    best = best_by_trying_all(problem)
+    assert best is not None
+    found, relaxed_value = _bound(problem, best[1], best[0])
+    assert found is not None
+    assert found.value is not None
+    assert relaxed_value < found.value <= best[0] + 1e-9
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"prices": [-0.1, 0.2, -0.05, 0.1, 0.2], "may_stand_full": np.ones(2, bool)},
+        {"stored_value_per_m3": np.array([0.03, 0.01])},
+        {"sources": (Source(reservoir="R", cost_per_m3=np.full(5, 0.1)),)},
+        {"meters": (Meter(name="M", pumps=("P0", "P1"), own_power_kw=4 * SUN, export_price_per_kwh=np.linspace(0.0, 0.3, 5)),)},
+        {"available": np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1], [1, 1, 0], [1, 1, 1]], bool)},
+        {"reserve_level_m": np.array([[0.6, 0.6], [1.0, 0.8], [1.6, 1.2], [1.2, 0.6], [0.6, 0.6]])},
+        {"wear_cost_per_start": np.full(3, 0.4)},
+    ],
+    ids=["negative prices, full tanks", "stored water", "source", "own power", "outages", "reserves", "wear"],
+)
+def test_no_schedule_undercuts_it(changes: dict[str, object]) -> None:
+    problem = _two_tanks(**changes)
+    best = best_by_trying_all(problem)
+    assert best is not None, "no schedule holds the limits, so this tests nothing"
+    found, _ = _bound(problem, best[1], best[0])
+    assert found is not None
+    assert found.value is not None
+    assert found.value <= best[0] + 1e-9
+
+
+def test_random_schedules_do_not_undercut_it() -> None:
+    problem = _two_tanks(13.0)
+    best = best_by_trying_all(problem)
+    assert best is not None
+    found, _ = _bound(problem, best[1], best[0])
+    assert found is not None
+    assert found.value is not None
+    assert found.value <= min(cost for _, cost in random_ways(Plant(problem), 600)) + 1e-9
+
+
+def test_the_same_draws_make_the_same_bound() -> None:
+    problem = _two_tanks()
+    best = best_by_trying_all(problem)
+    assert best is not None
+    first, second = (_bound(problem, best[1], best[0])[0] for _ in range(2))
+    assert first == second
+
+
+def test_it_can_be_stopped_and_is_none_before_anything_was_held() -> None:
+    problem = _two_tanks()
+    best = best_by_trying_all(problem)
+    assert best is not None
+    plant = Plant(problem)
+    told: list[Progress] = []
+
+    def stop(progress: Progress) -> bool:
+        told.append(progress)
+        return len(told) < 2
+
+    assert _bound(problem, best[1], best[0], teller=Teller(stop, plant))[0] is None
+    assert len(told) == 2
+    assert _bound(problem, best[1], best[0], Work(tank_steps=0))[0] is None
+
+
+def test_there_is_none_where_speeds_can_be_chosen() -> None:
+    problem = _two_tanks()
+    best = best_by_trying_all(problem)
+    assert best is not None
+    variable = replace(problem, min_speed=0.8 * problem.max_speed)
+    plant = Plant(variable)
+    zones, water = [whole(plant)] * (plant.n + 1), np.ones((plant.n + 1, plant.tanks))
+    assert bound_by_tanks(plant, zones, water, best[1], best[0], np.random.default_rng(0), Work(), 0.0, Teller(None, plant)) is None
+
+
+def _whole(problem: PumpingProblem) -> tuple[JointConfigurations, list[Zone]]:
+    plant = Plant(problem)
+    return JointConfigurations(plant), [whole(plant)] * (plant.n + 1)
+
+
+def test_more_nodes_leave_values_as_they_are_and_v_adds_up_over_tanks() -> None:
+    joint, zones = _whole(_two_tanks(stored_value_per_m3=np.array([0.03, 0.01])))
+    plant, rng = joint.plant, np.random.default_rng(0)
+    values = TankValues.linear(plant, zones, rng.random((plant.n + 1, plant.tanks)), 5.0, 5)
+    values = values.with_values(values.values + rng.random(values.values.shape))
+    k, x = rng.integers(0, plant.n + 1, 200), rng.uniform(-0.1, 1.1, (200, plant.tanks))
+    by_hand = [
+        sum(np.interp(x[r, t], values.places[k[r], t], values.values[k[r], t]) for t in range(plant.tanks)) if k[r] < plant.n else values.at_the_end(x[r : r + 1])[0]
+        for r in range(200)
+    ]
+    np.testing.assert_allclose(values.at(k, x), by_hand, atol=1e-12)
+    # At the end: what is stored beyond the start's content, less, and what is asked there and lacks at the slope.
+    lacking = plant.x_least[-1] - np.array([0.1, 0.0])
+    worth = np.array([0.03, 0.01]) @ ((lacking - plant.x0) * plant.span)
+    assert values.at_the_end(lacking[None])[0] == pytest.approx(0.1 * 5.0 - worth)
+
+
+def test_the_programme_finds_the_best_v_for_the_steps_of_one_schedule() -> None:
+    # Through the steps of one way alone V can be told so that their sum is what the way costs, and no V makes it more.
+    problem = _two_tanks()
+    best = best_by_trying_all(problem)
+    assert best is not None
+    joint, zones = _whole(problem)
+    values = TankValues.linear(joint.plant, zones, np.ones((joint.plant.n + 1, joint.plant.tanks)), 5.0, 9)
+    seen = of_schedule(joint, best[1])
+    assert seen.cost.sum() == pytest.approx(best[0])
+    found = best_near(values, seen, 100.0)
+    assert found is not None
+    assert found[1] == pytest.approx(best[0], rel=1e-5)
+    assert seen.least(found[0]).sum() == pytest.approx(best[0], rel=1e-5)
+
+
+def test_planes_tell_what_true_steps_come_to() -> None:
+    joint = JointConfigurations(Plant(_two_tanks()))
+    rng, count = np.random.default_rng(1), 800
+    step, kind = rng.integers(0, joint.plant.n, count), rng.integers(0, len(joint), count)
+    x = rng.uniform(0.35, 0.65, (count, joint.plant.tanks))
+    seen = run(joint, step, kind, x)
+    assert len(seen) > 400
+    planes = Planes(joint, seen)
+    cost, after = planes.at(seen.step, seen.kind, seen.x)
+    assert np.abs(cost - seen.cost).max() < 0.05 * np.ptp(seen.cost)
+    assert np.median(np.abs(after - seen.after)) < 0.05 * np.median(np.abs(seen.after - seen.x))
+    assert planes.known[seen.step, seen.kind].all()
