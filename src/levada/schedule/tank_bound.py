@@ -49,7 +49,12 @@ _ROWS = 120
 _REGION, _WIDER, _NARROWER = 0.01, 2.0, 0.6
 """The region, as a share of the slope, and what it is multiplied by where a programme's V is better, and where it is not."""
 
-_ITERATIONS = 200
+_ITERATIONS, _LEAST_ITERATIONS, _LARGEST = 200, 40, 20_000
+"""Programmes, fewer where they are large: so many times the instants and tanks at most. With fewer than the least nothing is gained."""
+
+_MOST_LINKS = 40_000_000
+"""True steps times links of the network: some minute and a half."""
+
 _LITTLE = 2e-3
 """A V is held against draws of its own where a programme promises no more than this above it, as a share of the cost; and the climb is over where these find no more than that."""
 
@@ -68,21 +73,34 @@ def bound_by_tanks(
     """The bound beside a schedule without violations that costs `cost`, with the worth of a full tank's content by instant and tank, (n + 1, tanks). It ends once it leaves no more than `gap` of the cost. None where this is not
     for the plant, or was stopped before it had one."""
     worth = float(water.max(initial=0.0))
-    if not (zones and worth > 0 and work.tank_steps and _is_for(plant)) or teller.is_stopped:
+    most = min(work.tank_steps, _MOST_LINKS // max(len(plant.problem.network.links), 1))
+    if not (zones and worth > 0 and _is_for(plant, most)) or teller.is_stopped:
         return None
     joint = JointConfigurations(plant)
     search = TankSearch(joint, zones, rng)
     seen = of_schedule(joint, schedule).joined(simulated(joint))
     try:
-        value = _Climb(TankValues.linear(plant, zones, water, _STEEP * worth, _NODES), search, seen, cost).up(work.tank_steps, gap, teller)
+        value = _Climb(TankValues.linear(plant, zones, water, _STEEP * worth, _NODES), search, seen, cost).up(most, gap, teller)
     except Stopped:
         return None
     return None if value is None else Bound(value=value, method=_METHOD, cost=cost, samples=search.steps, work={"tank_steps": search.steps})
 
 
-def _is_for(plant: Plant) -> bool:
-    """Whether V is for this plant: not too many joint configurations, fixed speeds, pumps of a class that are the same, and a bill of its steps."""
-    return joint_choices(plant) <= _MOST_KINDS and not any(c.is_variable or c.is_nearly for c in plant.classes) and has_terms(plant) and plant.problem.switch_resolution_s is None
+def _is_for(plant: Plant, most: int) -> bool:
+    """Whether V is for this plant with so many true steps: several tanks, not too many joint configurations, fixed speeds, pumps of a class that are the same, and a bill of its steps."""
+    kinds = joint_choices(plant)
+    fixed = not any(c.is_variable or c.is_nearly for c in plant.classes)
+    affordable = kinds <= _MOST_KINDS and _each(kinds) * plant.n <= most and _iterations(plant) >= _LEAST_ITERATIONS
+    return plant.tanks > 1 and fixed and affordable and has_terms(plant) and plant.problem.switch_resolution_s is None
+
+
+def _each(kinds: float) -> int:
+    """Random steps in each step of the horizon to begin with."""
+    return max(_EACH, int(_EACH_KIND * kinds))
+
+
+def _iterations(plant: Plant) -> int:
+    return min(_ITERATIONS, _LARGEST // (plant.n * plant.tanks))
 
 
 class _Climb:
@@ -97,9 +115,9 @@ class _Climb:
     def up(self, most: int, gap: float, teller: Teller) -> float | None:
         """Climb for up to so many true steps. The bound, None where it was stopped before there was one."""
         search, tried = self._search, self._values
-        self._see(search.anywhere(max(_EACH, _EACH_KIND * len(search.joint))))
+        self._see(search.anywhere(_each(len(search.joint))))
         region = _REGION * self._values.slope
-        for _ in range(_ITERATIONS):
+        for _ in range(_iterations(search.joint.plant)):
             if not teller("values by tank", bound=self.told()):
                 return self.told()
             values = self._best[-1]
