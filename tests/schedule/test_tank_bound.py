@@ -165,3 +165,13 @@ def test_planes_tell_what_true_steps_come_to() -> None:
     assert np.abs(cost - seen.cost).max() < 0.05 * np.ptp(seen.cost)
     assert np.median(np.abs(after - seen.after)) < 0.05 * np.median(np.abs(seen.after - seen.x))
     assert planes.known[seen.step, seen.kind].all()
+
+
+def test_no_steps_are_none_and_those_that_break_a_limit_are_left_out() -> None:
+    joint = JointConfigurations(Plant(_two_tanks()))
+    none = np.zeros(0, np.int64)
+    assert len(run(joint, none, none, np.zeros((0, 2)))) == 0
+    # With an empty tank that goes on draining a step holds nothing.
+    off = int(joint.places(np.zeros((1, len(joint.plant.classes)), np.int64), np.zeros((1, 0), np.int64))[0])
+    seen = run(joint, np.array([1, 1]), np.array([off, off]), np.array([[0.0, 0.0], [0.9, 0.9]]))
+    assert seen.x.tolist() == [[0.9, 0.9]]

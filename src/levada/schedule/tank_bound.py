@@ -83,7 +83,8 @@ def bound_by_tanks(
         value = _Climb(TankValues.linear(plant, zones, water, _STEEP * worth, _NODES), search, seen, cost).up(most, gap, teller)
     except Stopped:
         return None
-    return None if value is None else Bound(value=value, method=_METHOD, cost=cost, samples=search.steps, work={"tank_steps": search.steps})
+    # A step that the schedule holds by a rounding alone may hold nowhere: then nothing is known of it.
+    return None if value is None or not np.isfinite(value) else Bound(value=value, method=_METHOD, cost=cost, samples=search.steps, work={"tank_steps": search.steps})
 
 
 def _is_for(plant: Plant, most: int) -> bool:

@@ -12,7 +12,7 @@ from levada.schedule.hull_states import States
 from levada.schedule.joint import JointConfigurations
 from levada.schedule.plant import Ints
 from levada.schedule.reach import Zone
-from levada.schedule.tank_steps import Planes, Seen, lowest, run
+from levada.schedule.tank_steps import Planes, Seen, least_of_each, lowest, run
 from levada.schedule.tank_values import TankValues
 
 __all__ = ["TankSearch"]
@@ -95,9 +95,7 @@ class TankSearch:
             x.append(states[best[chosen]])
         steps, of, at = np.concatenate(step), np.concatenate(kind), np.concatenate(x)
         at, comes_to = self._descend(values, planes, steps, of, at)
-        order = np.lexsort((comes_to, steps))
-        rank = np.arange(len(order)) - np.searchsorted(steps[order], np.arange(n))[steps[order]]
-        own = order[rank < _BEST]
+        own = least_of_each(n, steps, comes_to, _BEST)
         return steps[own], of[own], at[own]
 
     def _gains(self, values: TankValues, planes: Planes, step: Ints, kind: Ints, x: Floats) -> Floats:

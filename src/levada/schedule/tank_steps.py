@@ -14,7 +14,7 @@ from levada.schedule.joint import JointConfigurations
 from levada.schedule.plant import Ints
 from levada.schedule.tank_values import TankValues
 
-__all__ = ["Planes", "Seen", "lowest", "of_schedule", "run", "simulated"]
+__all__ = ["Planes", "Seen", "least_of_each", "lowest", "of_schedule", "run", "simulated"]
 
 _RIDGE = 1e-3
 """Weight of a configuration's slopes over all steps in those of each step."""
@@ -58,7 +58,7 @@ def run(joint: JointConfigurations, step: Ints, kind: Ints, x: Floats) -> Seen:
         ends = true_steps(joint, k, x[own], kind[own])
         holds = ends.severity == 0
         found.append(Seen(step[own][holds], kind[own][holds], x[own][holds], ends.x[holds], ends.cost[holds]))
-    return reduce(Seen.joined, found)
+    return reduce(Seen.joined, found, _none(joint))
 
 
 def of_schedule(joint: JointConfigurations, schedule: PumpSchedule) -> Seen:
@@ -74,18 +74,27 @@ def simulated(joint: JointConfigurations) -> Seen:
     """The steps that the plant remembers, on ways from the start without a violation."""
     plant, steps = joint.plant, joint.plant.simulated_steps()
     if not steps:
-        none = np.zeros(0, np.int64)
-        return Seen(none, none, np.zeros((0, plant.tanks)), np.zeros((0, plant.tanks)), np.zeros(0))
+        return _none(joint)
     step, before, counts, _, choices, results = zip(*steps, strict=True)
     after = plant.state(np.array([r.volume for r in results]))
     return Seen(np.array(step, np.int64), joint.places(np.array(counts), np.array(choices)), plant.state(np.array(before)), after, np.array([r.cost for r in results]))
 
 
-def lowest(values: TankValues, seen: Seen, each: int) -> Ints:
-    """Rows of the steps seen that come to least, so many in each step of the horizon at most, the least first."""
-    order = np.lexsort((seen.comes_to(values), seen.step))
-    rank = np.arange(len(order)) - np.searchsorted(seen.step[order], np.arange(values.plant.n))[seen.step[order]]
+def _none(joint: JointConfigurations) -> Seen:
+    step, x = np.zeros(0, np.int64), np.zeros((0, joint.plant.tanks))
+    return Seen(step, step, x, x, np.zeros(0))
+
+
+def least_of_each(n: int, step: Ints, comes_to: Floats, each: int) -> Ints:
+    """Rows of what comes to least in each of n steps, so many at most, step by step and the least first."""
+    order = np.lexsort((comes_to, step))
+    rank = np.arange(len(order)) - np.searchsorted(step[order], np.arange(n))[step[order]]
     return order[rank < each]
+
+
+def lowest(values: TankValues, seen: Seen, each: int) -> Ints:
+    """Rows of the steps seen that come to least, so many in each step of the horizon at most."""
+    return least_of_each(values.plant.n, seen.step, seen.comes_to(values), each)
 
 
 class Planes:
