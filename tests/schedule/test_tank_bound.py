@@ -90,20 +90,35 @@ def test_the_same_draws_make_the_same_bound() -> None:
     assert first == second
 
 
-def test_it_can_be_stopped_and_is_none_before_anything_was_held() -> None:
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_stopped_before_anything_was_held_it_is_none(times: int) -> None:
     problem = _two_tanks()
     best = best_by_trying_all(problem)
     assert best is not None
-    plant = Plant(problem)
     told: list[Progress] = []
 
     def stop(progress: Progress) -> bool:
         told.append(progress)
-        return len(told) < 2
+        return len(told) < times
 
-    assert _bound(problem, best[1], best[0], teller=Teller(stop, plant))[0] is None
-    assert len(told) == 2
+    assert _bound(problem, best[1], best[0], teller=Teller(stop, Plant(problem)))[0] is None
+    assert len(told) == times
     assert _bound(problem, best[1], best[0], Work(tank_steps=0))[0] is None
+
+
+def test_stopped_later_it_is_what_was_held_by_then() -> None:
+    problem = _two_tanks()
+    best = best_by_trying_all(problem)
+    assert best is not None
+    told: list[float] = []
+
+    def stop(progress: Progress) -> bool:
+        told.extend([] if progress.bound is None else [progress.bound])
+        return not told
+
+    found, _ = _bound(problem, best[1], best[0], teller=Teller(stop, Plant(problem)))
+    assert found is not None
+    assert told == [found.value]
 
 
 def test_there_is_none_where_speeds_can_be_chosen() -> None:

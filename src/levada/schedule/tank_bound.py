@@ -13,6 +13,8 @@ It knows neither starts nor what is billed or limited over the horizon: leaving 
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
 from levada.domain.pumping import PumpSchedule
@@ -65,6 +67,7 @@ _MORE = 4
 """A V is held against so many times the draws of a search."""
 
 _SAFETY = 1.25
+"""Factor on what draws of its own take off a V."""
 
 
 def bound_by_tanks(
@@ -77,12 +80,13 @@ def bound_by_tanks(
     if not (zones and worth > 0 and _is_for(plant, most)) or teller.is_stopped:
         return None
     joint = JointConfigurations(plant)
-    search = TankSearch(joint, zones, rng)
+    search = TankSearch(joint, zones, rng, teller.pause)
     seen = of_schedule(joint, schedule).joined(simulated(joint))
-    try:
-        value = _Climb(TankValues.linear(plant, zones, water, _STEEP * worth, _NODES), search, seen, cost).up(most, gap, teller)
-    except Stopped:
-        return None
+    climb = _Climb(TankValues.linear(plant, zones, water, _STEEP * worth, _NODES), search, seen, cost)
+    # Whoever stops it gets the best of what was held by then.
+    with suppress(Stopped):
+        climb.up(most, gap, teller)
+    value = climb.told()
     # A step that the schedule holds by a rounding alone may hold nowhere: then nothing is known of it.
     return None if value is None or not np.isfinite(value) else Bound(value=value, method=_METHOD, cost=cost, samples=search.steps, work={"tank_steps": search.steps})
 
@@ -113,14 +117,14 @@ class _Climb:
         self._best = [values]
         self._held: list[tuple[TankValues, float]] = []
 
-    def up(self, most: int, gap: float, teller: Teller) -> float | None:
-        """Climb for up to so many true steps. The bound, None where it was stopped before there was one."""
+    def up(self, most: int, gap: float, teller: Teller) -> None:
+        """Climb for up to so many true steps. Raises Stopped when told to."""
         search, tried = self._search, self._values
         self._see(search.anywhere(_each(len(search.joint))))
         region = _REGION * self._values.slope
         for _ in range(_iterations(search.joint.plant)):
             if not teller("values by tank", bound=self.told()):
-                return self.told()
+                raise Stopped
             values = self._best[-1]
             before = self._sum(values)
             rows = np.union1d(lowest(values, self._seen, _ROWS), lowest(tried, self._seen, _ROWS))
@@ -144,10 +148,9 @@ class _Climb:
             if search.steps > most:
                 break
         self._hold()
-        return self.told()
 
     def told(self) -> float | None:
-        """The best of what was held, by all that was seen since."""
+        """The best of what was held, by all that was seen since; None where nothing was yet."""
         return max((min(value, self._sum(values)) for values, value in self._held), default=None)
 
     def _sum(self, values: TankValues) -> float:

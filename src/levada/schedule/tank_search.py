@@ -5,6 +5,9 @@ What V gains in a step bends at its nodes alone, so a plane's worst is at one, o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import reduce
+
 import numpy as np
 
 from levada.domain.series import Floats
@@ -12,6 +15,7 @@ from levada.schedule.hull_states import States
 from levada.schedule.joint import JointConfigurations
 from levada.schedule.plant import Ints
 from levada.schedule.reach import Zone
+from levada.schedule.relaxation_samples import pieces_of_work
 from levada.schedule.tank_steps import Planes, Seen, least_of_each, lowest, run
 from levada.schedule.tank_values import TankValues
 
@@ -34,8 +38,9 @@ _THERE, _BESIDE = 0.5, 0.1
 class TankSearch:
     """Steps of a plant over what can be reached; `steps`: how many were run."""
 
-    def __init__(self, joint: JointConfigurations, zones: list[Zone], rng: np.random.Generator) -> None:
-        self.joint, self.steps, self._rng = joint, 0, rng
+    def __init__(self, joint: JointConfigurations, zones: list[Zone], rng: np.random.Generator, pause: Callable[[], object] = lambda: None) -> None:
+        """Between pieces of a few seconds' work there is a `pause`."""
+        self.joint, self.steps, self._rng, self._pause = joint, 0, rng, pause
         plant = joint.plant
         self._states = States(plant, zones, of_solves=False)
         self._d = np.stack([z.d for z in zones])
@@ -47,7 +52,11 @@ class TankSearch:
 
     def _run(self, step: Ints, kind: Ints, x: Floats) -> Seen:
         self.steps += len(step)
-        return run(self.joint, step, kind, x)
+        pieces = []
+        for at in pieces_of_work(self.joint.plant, max(len(step), 1)):
+            self._pause()
+            pieces.append(run(self.joint, step[at], kind[at], x[at]))
+        return reduce(Seen.joined, pieces)
 
     def _kinds(self, step: Ints) -> Ints:
         """Configurations that may be in steps (N,), in turn."""
