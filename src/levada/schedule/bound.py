@@ -37,7 +37,7 @@ from levada.domain.series import Floats
 from levada.schedule.linear import Builder, solver
 from levada.schedule.models import Models, balances
 from levada.schedule.plant import Ints, Plant
-from levada.schedule.reach import Zone
+from levada.schedule.reach import Zone, ranges
 from levada.schedule.relaxation_starts import Columns, limit_starts
 from levada.schedule.relaxation_tariff import Tariff, has_terms
 
@@ -83,7 +83,7 @@ def relax(plant: Plant, models: list[Models], zones: list[Zone], *, within_steps
     states = []
     for k in range(n + 1):
         cost = np.zeros(tanks) if worth is None or k < n else -worth * plant.span
-        low, high = (-zones[k].d[0, 1:] - plant.floor_m) / plant.rise_m, (zones[k].d[1:, 0] - plant.floor_m) / plant.rise_m
+        low, high = ranges(plant, zones[k])
         low, high = np.maximum(low, plant.x_least[k]) - _ROUNDING, np.minimum(high, plant.x_most[k]) + _ROUNDING
         states.append(b.add_columns(cost, low, np.maximum(low, high)))
     if worth is not None:

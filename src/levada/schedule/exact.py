@@ -18,7 +18,7 @@ from levada.domain.series import Floats
 from levada.schedule.assignment import Fits
 from levada.schedule.candidate import Trial
 from levada.schedule.certificate import Bound
-from levada.schedule.joint import Histories, JointConfigurations
+from levada.schedule.joint import Histories, JointConfigurations, are_all, joint_choices
 from levada.schedule.locks import Locks
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Work
@@ -70,11 +70,9 @@ def applies(plant: Plant) -> bool:
     """Whether there are few enough configurations (fixed speeds, and no start outside the limits), and the volume stored in all tanks tells enough: with
     several tanks only where all pumps can be swapped and no valve turns water from one to another. Of 9 random networks with two tanks or three and unlike pumps none was ever proved, and for 8 it found
     no schedule. Pumps that are nearly alike only are not swapped here: what is proved is proved of the very steps that were run."""
-    kinds = int(np.prod([*(len(c.pumps) + 1 for c in plant.classes), *(len(v.choices) for v in plant.problem.valves)], dtype=np.float64))
     inside = ((plant.x0 >= -1e-9) & (plant.x0 <= 1 + 1e-9)).all()
     hangs_together = plant.tanks == 1 or (len(plant.classes) == 1 and not plant.problem.valves)
-    is_plain = not any(c.is_variable or c.is_nearly for c in plant.classes)
-    return hangs_together and kinds <= _MOST_JOINT and is_plain and bool(inside) and plant.tanks <= 4
+    return hangs_together and joint_choices(plant) <= _MOST_JOINT and are_all(plant) and bool(inside) and plant.tanks <= 4
 
 
 @dataclass

@@ -17,11 +17,11 @@ from levada.schedule.grid import Grid
 from levada.schedule.grid_corridor import Corridor, corridor
 from levada.schedule.grid_steps import true_steps
 from levada.schedule.grid_values import SAFETY, Asked, GridValues, Layer
-from levada.schedule.joint import JointConfigurations, joint_choices
+from levada.schedule.joint import JointConfigurations, are_all, joint_choices
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
 from levada.schedule.progress import Teller
-from levada.schedule.reach import Zone
+from levada.schedule.reach import Zone, ranges
 from levada.schedule.relaxation_pieces import within
 from levada.schedule.relaxation_tariff import has_terms
 
@@ -107,8 +107,7 @@ def _affordable(joint: JointConfigurations, solves: int, rng: np.random.Generato
 def _is_for(plant: Plant) -> bool:
     """Whether V is for this plant: few tanks, few joint configurations, fixed speeds, pumps of a class that are the same, and a bill of its steps."""
     problem = plant.problem
-    fixed = not any(c.is_variable or c.is_nearly for c in plant.classes)
-    return plant.tanks in _TANKS and fixed and joint_choices(plant) <= _MOST_KINDS and has_terms(plant) and problem.switch_resolution_s is None
+    return plant.tanks in _TANKS and are_all(plant) and joint_choices(plant) <= _MOST_KINDS and has_terms(plant) and problem.switch_resolution_s is None
 
 
 def _pass(asked: Asked, layers: list[Layer], left: Corridor | None, rng: np.random.Generator, teller: Teller) -> GridValues | None:
@@ -138,8 +137,7 @@ def _is_run(joint: JointConfigurations, k: int, layer: Layer, left: Corridor | N
 def _layer(plant: Plant, zones: list[Zone], k: int, nodes: int, left: Corridor | None) -> Layer:
     """Grid and cells of an instant: over what can be reached, and what the pass before has left of it."""
     zone = zones[k]
-    low = (-zone.d[0, 1:] - plant.floor_m) / plant.rise_m
-    high = (zone.d[1:, 0] - plant.floor_m) / plant.rise_m
+    low, high = ranges(plant, zone)
 
     def holds(x: Floats) -> Bools:
         return _in_zone(plant, zone, x) & (np.ones(len(x), bool) if left is None else left.holds(k, x))

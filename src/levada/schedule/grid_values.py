@@ -98,7 +98,7 @@ class GridValues:
     def at(self, k: int, x: Floats) -> Floats:
         """V_k at states (N, tanks), k from 1 on."""
         if k == self.n:
-            return self._at_the_end(x)
+            return self._plant.left_at_the_end(x, self.asked.slope)
         layer = self.layers[k]
         found = layer.grid.at(self.values[k], x)
         if layer.beyond is not None and (out := layer.grid.is_beyond(x)).any():
@@ -188,12 +188,6 @@ class GridValues:
     def with_rest(self, k: int, ends: Ends) -> Floats:
         """What ends of step k cost with all that follows, what they break being paid for at the slope."""
         return np.asarray(ends.cost + self.asked.slope * ends.severity + self.at(k + 1, ends.x), np.float64)
-
-    def _at_the_end(self, x: Floats) -> Floats:
-        plant, worth = self._plant, self._plant.problem.stored_value_per_m3
-        off = np.maximum(plant.x_least[-1] - x, 0.0) + np.maximum(x - plant.x_most[-1], 0.0)
-        stored = np.zeros(len(x)) if worth is None else (x - plant.x0) @ (plant.span * worth)
-        return np.asarray(self.asked.slope * off.sum(axis=1) - stored, np.float64)
 
     def _drawn(self, layer: Layer, count: int) -> Floats:
         """Random states in the cells, up to `count` of them, (N, tanks)."""

@@ -16,6 +16,7 @@ from levada.schedule.certificate import Bound
 from levada.schedule.hull_models import Drawn, HullModel, Part, are_of_solves, directions, parts_of, run_at
 from levada.schedule.hull_programme import Column, Programme, columns_of
 from levada.schedule.hull_states import States
+from levada.schedule.least import least_of_each
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Work
 from levada.schedule.progress import Stopped, Teller
@@ -149,6 +150,5 @@ def _by_step(n: int, step: Ints, short: Floats) -> Floats:
 
 def _most(n: int, step: Ints, short: Floats) -> Ints:
     """Rows of those that come furthest below in each step."""
-    order = np.lexsort((-short, step))
-    rank = np.arange(len(order)) - np.searchsorted(step[order], np.arange(n))[step[order]]
-    return order[(rank < _A_STEP) & (short[order] > 0)]
+    own = least_of_each(n, step, -short, _A_STEP)
+    return own[short[own] > 0]

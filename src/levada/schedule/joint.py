@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from levada.domain.series import Floats
 from levada.schedule.plant import Ints, Plant
 
-__all__ = ["Histories", "JointConfigurations", "joint_choices"]
+__all__ = ["Histories", "JointConfigurations", "are_all", "joint_choices"]
+
+
+def are_all(plant: Plant) -> bool:
+    """Whether joint configurations tell all that pumps can do: speeds are fixed, and pumps of a class the same."""
+    return not any(c.is_variable or c.is_nearly for c in plant.classes)
 
 
 def joint_choices(plant: Plant) -> float:

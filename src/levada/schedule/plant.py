@@ -110,6 +110,13 @@ class Plant:
         least[0] = most[0] = self.x0
         return least, most
 
+    def left_at_the_end(self, x: Floats, slope: float) -> Floats:
+        """What is left to pay at states (N, tanks) at the end, (N,): less what stored water is worth, and at the `slope` per full tank what is off from what is asked there."""
+        worth = self.problem.stored_value_per_m3
+        off = np.maximum(self.x_least[-1] - x, 0.0) + np.maximum(x - self.x_most[-1], 0.0)
+        stored = np.zeros(len(x)) if worth is None else (x - self.x0) @ (self.span * worth)
+        return np.asarray(slope * off.sum(axis=1) - stored, np.float64)
+
     def heads(self, volume: Floats) -> Floats:
         """Heads (N, tanks), m, at volumes (N, tanks): by x, so exact for cylinders, and the inverse of volumes_at for all."""
         return np.asarray(self.floor_m + self.rise_m * self.state(volume), np.float64)

@@ -20,7 +20,7 @@ from levada.schedule.plant import Ints, Plant
 from levada.schedule.relaxation_samples import draw_speeds, pump_speeds, run_steps
 from levada.schedule.surface import Sampler, Surface, joined
 
-__all__ = ["MOST_TANKS_WITH_DIFFERENCES", "Zone", "draw_each", "reach", "whole"]
+__all__ = ["MOST_TANKS_WITH_DIFFERENCES", "Zone", "draw_each", "ranges", "reach", "whole"]
 
 _WIDEN = 0.1
 """Share by which a step's reach is widened on both sides: surfaces are not EPANET."""
@@ -100,6 +100,11 @@ def draw_each(zones: Sequence[Zone], counts: Sequence[int], rng: np.random.Gener
             y[rows, i] = low + share * np.maximum(high - low, 0.0)
             known.append(i)
     return y[:, 1:]
+
+
+def ranges(plant: Plant, zone: Zone) -> tuple[Floats, Floats]:
+    """Least and greatest state of each tank in a zone, (tanks,) each."""
+    return (-zone.d[0, 1:] - plant.floor_m) / plant.rise_m, (zone.d[1:, 0] - plant.floor_m) / plant.rise_m
 
 
 def whole(plant: Plant) -> Zone:

@@ -271,11 +271,11 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
             bounds += [] if hull is None else [hull]
             if not is_over(max(work.gap, broad.OPEN), *bounds):
                 told = max((b.value for b in bounds if b.value is not None), default=-np.inf)
-                grid = bound_by_grid(plant, found.zones, found.water, judged.cost, told, rng, work, teller)
-                bounds += [] if grid is None else [grid]
-                if grid is None:
-                    by_tank = bound_by_tanks(plant, found.zones, found.water, best, judged.cost, rng, work, max(work.gap, broad.OPEN), teller)
-                    bounds += [] if by_tank is None else [by_tank]
+                values = bound_by_grid(plant, found.zones, found.water, judged.cost, told, rng, work, teller)
+                # Where there is a grid it comes further.
+                if values is None:
+                    values = bound_by_tanks(plant, found.zones, found.water, best, judged.cost, rng, work, max(work.gap, broad.OPEN), teller)
+                bounds += [] if values is None else [values]
         # Values are held against what has been simulated since.
         level_bound = None if by_level is None else by_level.bound()
     bounds += [] if level_bound is None else [level_bound]

@@ -20,7 +20,7 @@ import numpy as np
 from levada.domain.pumping import PumpSchedule
 from levada.domain.series import Floats
 from levada.schedule.certificate import Bound
-from levada.schedule.joint import JointConfigurations, joint_choices
+from levada.schedule.joint import JointConfigurations, are_all, joint_choices
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
 from levada.schedule.progress import Stopped, Teller
@@ -94,9 +94,8 @@ def bound_by_tanks(
 def _is_for(plant: Plant, most: int) -> bool:
     """Whether V is for this plant with so many true steps: several tanks, not too many joint configurations, fixed speeds, pumps of a class that are the same, and a bill of its steps."""
     kinds = joint_choices(plant)
-    fixed = not any(c.is_variable or c.is_nearly for c in plant.classes)
     affordable = kinds <= _MOST_KINDS and _each(kinds) * plant.n <= most and _iterations(plant) >= _LEAST_ITERATIONS
-    return plant.tanks > 1 and fixed and affordable and has_terms(plant) and plant.problem.switch_resolution_s is None
+    return plant.tanks > 1 and are_all(plant) and affordable and has_terms(plant) and plant.problem.switch_resolution_s is None
 
 
 def _each(kinds: float) -> int:
@@ -108,41 +107,56 @@ def _iterations(plant: Plant) -> int:
     return min(_ITERATIONS, _LARGEST // (plant.n * plant.tanks))
 
 
+class _Tried:
+    """A V and the least that steps seen come to under it, by step, (n,)."""
+
+    def __init__(self, values: TankValues, seen: Seen) -> None:
+        self.values, self.least = values, seen.least(values)
+
+    def see(self, more: Seen) -> None:
+        self.least = np.minimum(self.least, more.least(self.values))
+
+    def comes_to(self) -> float:
+        """No schedule costs less, by the steps seen."""
+        return float(self.least.sum())
+
+
 class _Climb:
-    """The way of V up, and the steps seen on it."""
+    """The way of V up, and the steps seen on it: the best V so far, the best last; those that were held against draws of their own, with what they came to less what these found."""
 
     def __init__(self, values: TankValues, search: TankSearch, seen: Seen, cost: float) -> None:
-        self._values, self._search, self._seen, self._little = values, search, seen, _LITTLE * abs(cost)
-        self._scale, self._cost = abs(cost), cost
-        self._best = [values]
-        self._held: list[tuple[TankValues, float]] = []
+        self._search, self._seen, self._cost = search, seen, cost
+        self._best = [_Tried(values, seen)]
+        self._held: list[tuple[_Tried, float]] = []
 
     def up(self, most: int, gap: float, teller: Teller) -> None:
         """Climb for up to so many true steps. Raises Stopped when told to."""
-        search, tried = self._search, self._values
+        search, little = self._search, _LITTLE * abs(self._cost)
         self._see(search.anywhere(_each(len(search.joint))))
-        region = _REGION * self._values.slope
+        last = self._best[-1]
+        region = _REGION * last.values.slope
         for _ in range(_iterations(search.joint.plant)):
             if not teller("values by tank", bound=self.told()):
                 raise Stopped
-            values = self._best[-1]
-            before = self._sum(values)
-            rows = np.union1d(lowest(values, self._seen, _ROWS), lowest(tried, self._seen, _ROWS))
-            found = best_near(values, self._seen.rows(rows), region)
+            best, before = self._best[-1], self._best[-1].comes_to()
+            rows = np.union1d(lowest(best.values, self._seen, _ROWS), lowest(last.values, self._seen, _ROWS))
+            found = best_near(best.values, self._seen.rows(rows), region)
             is_better, promised = False, np.inf
             if found is not None:
-                tried, promised = found
+                last, promised = _Tried(found[0], self._seen), found[1]
+                self._best.append(last)
                 # What is refuted by a step that was seen needs no others: that step is in the next programme.
-                if self._sum(tried) > before:
-                    self._see(search.worst(tried, self._seen))
-                is_better = self._take(tried)
-            now = self._sum(self._best[-1])
+                if last.comes_to() > before:
+                    self._see(search.worst(last.values, self._seen))
+                self._best = sorted(self._best, key=_Tried.comes_to)[-_KEPT:]
+                is_better = self._best[-1] is last
+            now = self._best[-1].comes_to()
             # V was found too high by what it fell, so that the way up may be as long again.
             region = max(region * (_WIDER if is_better else _NARROWER), before - now)
-            if promised - now < self._little:
+            if promised - now < little:
                 lost = self._hold()
                 told = self.told()
-                if lost < self._little or (told is not None and self._cost - told <= gap * self._scale):
+                if lost < little or (told is not None and self._cost - told <= gap * abs(self._cost)):
                     break
                 region = max(region, lost)
             if search.steps > most:
@@ -151,25 +165,18 @@ class _Climb:
 
     def told(self) -> float | None:
         """The best of what was held, by all that was seen since; None where nothing was yet."""
-        return max((min(value, self._sum(values)) for values, value in self._held), default=None)
-
-    def _sum(self, values: TankValues) -> float:
-        return float(self._seen.least(values).sum())
+        return max((min(value, tried.comes_to()) for tried, value in self._held), default=None)
 
     def _see(self, more: Seen) -> None:
         self._seen = self._seen.joined(more)
-
-    def _take(self, tried: TankValues) -> bool:
-        """Whether this V is the best of the last ones, which are put in order."""
-        ordered = sorted([*self._best, tried], key=self._sum)
-        self._best = ordered[-_KEPT:]
-        return self._best[-1] is tried
+        for tried in {*self._best, *(tried for tried, _ in self._held)}:
+            tried.see(more)
 
     def _hold(self) -> float:
         """Hold the best V against draws of its own. What these come below the steps seen before."""
-        values, before = self._best[-1], self._sum(self._best[-1])
-        self._see(self._search.worst(values, self._seen, _MORE).joined(self._search.anywhere(_EACH)))
-        self._best.sort(key=self._sum)
-        lost = before - self._sum(values)
-        self._held.append((values, before - _SAFETY * lost))
+        best, before = self._best[-1], self._best[-1].comes_to()
+        self._see(self._search.worst(best.values, self._seen, _MORE).joined(self._search.anywhere(_EACH)))
+        self._best.sort(key=_Tried.comes_to)
+        lost = before - best.comes_to()
+        self._held.append((best, before - _SAFETY * lost))
         return lost

@@ -13,10 +13,11 @@ import numpy as np
 from levada.domain.series import Floats
 from levada.schedule.hull_states import States
 from levada.schedule.joint import JointConfigurations
+from levada.schedule.least import least_of_each
 from levada.schedule.plant import Ints
 from levada.schedule.reach import Zone
 from levada.schedule.relaxation_samples import pieces_of_work
-from levada.schedule.tank_steps import Planes, Seen, least_of_each, lowest, run
+from levada.schedule.tank_steps import Planes, Seen, lowest, run
 from levada.schedule.tank_values import TankValues
 
 __all__ = ["TankSearch"]

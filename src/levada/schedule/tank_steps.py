@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import reduce
 
 import numpy as np
@@ -11,10 +11,12 @@ from levada.domain.pumping import PumpSchedule
 from levada.domain.series import Floats
 from levada.schedule.grid_steps import true_steps
 from levada.schedule.joint import JointConfigurations
+from levada.schedule.least import least_of_each
 from levada.schedule.plant import Ints
 from levada.schedule.tank_values import TankValues
+from levada.schedule.verify import steps_of
 
-__all__ = ["Planes", "Seen", "least_of_each", "lowest", "of_schedule", "run", "simulated"]
+__all__ = ["Planes", "Seen", "lowest", "of_schedule", "run", "simulated"]
 
 _RIDGE = 1e-3
 """Weight of a configuration's slopes over all steps in those of each step."""
@@ -34,10 +36,10 @@ class Seen:
         return len(self.step)
 
     def joined(self, other: Seen) -> Seen:
-        return Seen(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in ("step", "kind", "x", "after", "cost")))
+        return Seen(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
 
     def rows(self, which: Ints) -> Seen:
-        return Seen(self.step[which], self.kind[which], self.x[which], self.after[which], self.cost[which])
+        return Seen(*(getattr(self, f.name)[which] for f in fields(self)))
 
     def comes_to(self, values: TankValues) -> Floats:
         """Cost and what V gains in each step, (N,): no V_0 can be more than the sum of the least of each step."""
@@ -64,10 +66,9 @@ def run(joint: JointConfigurations, step: Ints, kind: Ints, x: Floats) -> Seen:
 def of_schedule(joint: JointConfigurations, schedule: PumpSchedule) -> Seen:
     """The steps of a schedule."""
     plant = joint.plant
-    counts, _ = plant.by_class(np.where(schedule.on, schedule.speed, 0.0))
-    choices = schedule.valve_choice if plant.problem.valves else np.zeros((plant.n, 0), np.int64)
-    level_m = plant.simulator.run(schedule).level_m[:-1]
-    return run(joint, np.arange(plant.n), joint.places(counts, choices), plant.state(np.array([plant.simulator.volumes(row) for row in level_m])))
+    steps = steps_of(plant, np.arange(plant.n), plant.simulator.run(schedule).level_m[:-1], schedule)
+    step, volume, speed, choice = (np.array(column) for column in zip(*steps, strict=True))
+    return run(joint, step, joint.places(plant.by_class(speed)[0], choice), plant.state(volume))
 
 
 def simulated(joint: JointConfigurations) -> Seen:
@@ -83,13 +84,6 @@ def simulated(joint: JointConfigurations) -> Seen:
 def _none(joint: JointConfigurations) -> Seen:
     step, x = np.zeros(0, np.int64), np.zeros((0, joint.plant.tanks))
     return Seen(step, step, x, x, np.zeros(0))
-
-
-def least_of_each(n: int, step: Ints, comes_to: Floats, each: int) -> Ints:
-    """Rows of what comes to least in each of n steps, so many at most, step by step and the least first."""
-    order = np.lexsort((comes_to, step))
-    rank = np.arange(len(order)) - np.searchsorted(step[order], np.arange(n))[step[order]]
-    return order[rank < each]
 
 
 def lowest(values: TankValues, seen: Seen, each: int) -> Ints:

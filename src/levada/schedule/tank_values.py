@@ -8,7 +8,7 @@ import numpy as np
 
 from levada.domain.series import Floats
 from levada.schedule.plant import Ints, Plant
-from levada.schedule.reach import Zone
+from levada.schedule.reach import Zone, ranges
 
 __all__ = ["TankValues"]
 
@@ -32,8 +32,7 @@ class TankValues:
     @classmethod
     def linear(cls, plant: Plant, zones: list[Zone], water: Floats, slope: float, nodes: int) -> TankValues:
         """V over what can be reached, falling by what a full tank's content is worth (n + 1, tanks)."""
-        low = np.stack([(-z.d[0, 1:] - plant.floor_m) / plant.rise_m for z in zones])
-        high = np.stack([(z.d[1:, 0] - plant.floor_m) / plant.rise_m for z in zones])
+        low, high = np.stack([ranges(plant, z) for z in zones], axis=1)
         width = np.maximum(high - low, _NARROW) / (nodes - 1)
         found = cls(plant, slope, low, width, np.zeros((len(zones), plant.tanks, nodes)))
         return found.with_values(-water[:, :, None] * found.places)
@@ -51,14 +50,6 @@ class TankValues:
         values = values.copy()
         values[0] = 0.0
         return replace(self, values=values)
-
-    def finer(self, nodes: int) -> TankValues:
-        """The same V on so many nodes, which the old ones are among."""
-        times = (nodes - 1) // (self.nodes - 1)
-        at = np.arange(nodes) / times
-        i = np.minimum(at.astype(np.int64), self.nodes - 2)
-        values = self.values[:, :, i] + (at - i) * (self.values[:, :, i + 1] - self.values[:, :, i])
-        return replace(self, width=self.width / times, values=values)
 
     def around(self, k: Ints, x: Floats) -> tuple[Ints, Floats]:
         """The lower of the two nodes that states (..., tanks) at instants k (...,) lie between, and the share of the way to the upper one; states outside are taken to the edge."""
@@ -80,7 +71,4 @@ class TankValues:
 
     def at_the_end(self, x: Floats) -> Floats:
         """V_n at states (N, tanks)."""
-        plant, worth = self.plant, self.plant.problem.stored_value_per_m3
-        off = np.maximum(plant.x_least[-1] - x, 0.0) + np.maximum(x - plant.x_most[-1], 0.0)
-        stored = np.zeros(len(x)) if worth is None else (x - plant.x0) @ (plant.span * worth)
-        return np.asarray(self.slope * off.sum(axis=1) - stored, np.float64)
+        return self.plant.left_at_the_end(x, self.slope)
