@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from tests.schedule.relaxed import random_ways, relaxed
 from tests.schedule.small_networks import Small, best_by_trying_all
+from tests.schedule.two_tanks import TERMS, two_tanks
 
 from levada.domain.pumping import PumpingProblem
-from levada.domain.pumping_terms import ControllableValve, Meter, Source
+from levada.domain.pumping_terms import ControllableValve
 from levada.schedule import grid_bound
 from levada.schedule.certificate import Bound
 from levada.schedule.grid_bound import bound_by_grid
@@ -23,7 +24,6 @@ from levada.schedule.problem import Work
 from levada.schedule.progress import Progress, Teller
 
 LITTLE, MORE = Work(grid_solves=12_000), Work(grid_solves=80_000)
-SUN = np.array([0.0, 4, 9, 4, 0])
 
 
 def _bound(problem: PumpingProblem, cost: float, work: Work = LITTLE, teller: Teller | None = None) -> tuple[Plant, Bound | None, float]:
@@ -33,15 +33,10 @@ def _bound(problem: PumpingProblem, cost: float, work: Work = LITTLE, teller: Te
     return plant, found, relaxation.value if relaxation.value is not None else -np.inf
 
 
-def _two_tanks(demand_l_per_s: float = 16.0, pumps: int = 2, **changes: object) -> PumpingProblem:
-    small = Small(pumps=pumps, upper=True, demand_l_per_s=demand_l_per_s)
-    return small.problem(n=5, **{"max_starts": np.full(pumps + 1, 5), "end_level_m": np.array([1.5, 1.2]), **changes})  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("demand_l_per_s", [10.0, 16.0, 21.0])
 @pytest.mark.parametrize("changes", [{}, {"may_stand_full": np.ones(2, bool), "hydraulic_step_s": 3600}], ids=["not full", "full"])
 def test_it_is_below_the_best_of_all_schedules(demand_l_per_s: float, changes: dict[str, object]) -> None:
-    problem = _two_tanks(demand_l_per_s, **changes)
+    problem = two_tanks(demand_l_per_s, **changes)
     best = best_by_trying_all(problem)
     assert best is not None
     # A schedule that is a little dearer than the best is what is known: the best lies in its corridor.
@@ -55,7 +50,7 @@ def test_it_is_below_the_best_of_all_schedules(demand_l_per_s: float, changes: d
 
 def test_it_does_not_mix_what_pumps_do() -> None:
     # What relaxing pays for half an hour of a pump this has to pay for whole.
-    problem = _two_tanks(18.0)
+    problem = two_tanks(18.0)
     best = best_by_trying_all(problem)
     assert best is not None
     _, found, relaxed_value = _bound(problem, 1.02 * best[0], MORE)
@@ -65,20 +60,9 @@ def test_it_does_not_mix_what_pumps_do() -> None:
     assert found.value > relaxed_value + 0.2 * (best[0] - relaxed_value)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"prices": [-0.1, 0.2, -0.05, 0.1, 0.2], "may_stand_full": np.ones(2, bool)},
-        {"stored_value_per_m3": np.array([0.03, 0.01])},
-        {"sources": (Source(reservoir="R", cost_per_m3=np.full(5, 0.1)),)},
-        {"meters": (Meter(name="M", pumps=("P0", "P1"), own_power_kw=4 * SUN, export_price_per_kwh=np.linspace(0.0, 0.3, 5)),)},
-        {"available": np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1], [1, 1, 0], [1, 1, 1]], bool)},
-        {"reserve_level_m": np.array([[0.6, 0.6], [1.0, 0.8], [1.6, 1.2], [1.2, 0.6], [0.6, 0.6]])},
-    ],
-    ids=["negative prices, full tanks", "stored water", "source", "own power", "outages", "reserves"],
-)
+@pytest.mark.parametrize("changes", TERMS.values(), ids=TERMS)
 def test_no_random_schedule_undercuts_it(changes: dict[str, object]) -> None:
-    plant = Plant(_two_tanks(**changes))
+    plant = Plant(two_tanks(**changes))
     ways = random_ways(plant, 600)
     assert len(ways) > 3, "no schedule holds the limits, so this tests nothing"
     best = min(cost for _, cost in ways)
@@ -90,7 +74,7 @@ def test_no_random_schedule_undercuts_it(changes: dict[str, object]) -> None:
 
 def test_how_a_valve_stands_is_part_of_a_configuration() -> None:
     # Shut, the second main's valve makes the second station's pump run at no flow, or the second tank drain: seldom good, but never to be left out.
-    problem = _two_tanks(14.0, pumps=1, valves=(ControllableValve(link="C", choices=("open", "closed")),))
+    problem = two_tanks(14.0, pumps=1, valves=(ControllableValve(link="C", choices=("open", "closed")),))
     plant = Plant(problem)
     best = _best_of_all(JointConfigurations(plant))
     assert best is not None
@@ -114,7 +98,7 @@ def _best_of_all(joint: JointConfigurations) -> float | None:
 
 
 def test_the_best_schedule_lies_in_the_corridor_and_a_dear_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = _two_tanks(16.0)
+    problem = two_tanks(16.0)
     best = best_by_trying_all(problem)
     assert best is not None
     kept: list[GridValues] = []
@@ -136,7 +120,7 @@ def test_the_best_schedule_lies_in_the_corridor_and_a_dear_one_does_not(monkeypa
 
 
 def test_a_simulated_way_that_pays_less_than_v_lowers_the_bound_and_one_outside_the_corridor_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = _two_tanks(16.0)
+    problem = two_tanks(16.0)
     best = best_by_trying_all(problem)
     assert best is not None
     passed = grid_bound._pass
@@ -170,9 +154,9 @@ def test_a_simulated_way_that_pays_less_than_v_lowers_the_bound_and_one_outside_
     ("problem", "cost"),
     [
         (Small().problem(n=4), 10.0),
-        (_two_tanks(min_speed=np.full(3, 0.8)), 10.0),
-        (_two_tanks(switch_resolution_s=300), 10.0),
-        (_two_tanks(), np.inf),
+        (two_tanks(min_speed=np.full(3, 0.8)), 10.0),
+        (two_tanks(switch_resolution_s=300), 10.0),
+        (two_tanks(), np.inf),
     ],
     ids=["one tank", "speeds", "free instants", "nothing known"],
 )
@@ -181,7 +165,7 @@ def test_there_is_none_where_it_is_not_for_the_plant(problem: PumpingProblem, co
 
 
 def test_there_is_none_where_it_may_take_no_steps_or_is_stopped() -> None:
-    problem = _two_tanks()
+    problem = two_tanks()
     assert _bound(problem, 10.0, replace(LITTLE, grid_solves=0))[1] is None
     told: list[Progress] = []
 

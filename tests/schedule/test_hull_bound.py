@@ -9,9 +9,10 @@ import pytest
 from benchmarks.cases.grown import grown_network
 from benchmarks.cases.large import day_of
 from tests.schedule.relaxed import relaxed
-from tests.schedule.small_networks import Small, best_by_trying_all
+from tests.schedule.small_networks import best_by_trying_all
+from tests.schedule.two_tanks import SUN, two_tanks
 
-from levada.domain.pumping import PumpingProblem, PumpSchedule
+from levada.domain.pumping import PumpSchedule
 from levada.domain.pumping_terms import Meter, Source
 from levada.schedule import Work, solve
 from levada.schedule.certificate import Bound
@@ -23,13 +24,7 @@ from levada.schedule.progress import Progress, Teller
 from levada.schedule.reach import Zone
 
 N = 5
-SUN = np.array([0.0, 4, 9, 4, 0])
 LITTLE = Work(hull_solves=4000)
-
-
-def _problem(demand_l_per_s: float = 16.0, **changes: object) -> PumpingProblem:
-    small = Small(pumps=2, upper=True, demand_l_per_s=demand_l_per_s)
-    return small.problem(n=N, **{"max_starts": np.full(3, 5), "end_level_m": np.array([1.5, 1.2]), **changes})  # type: ignore[arg-type]
 
 
 def _bound(plant: Plant, zones: list[Zone], best: tuple[float, PumpSchedule], work: Work = LITTLE, teller: Teller | None = None) -> Bound | None:
@@ -62,7 +57,7 @@ FULL = {"may_stand_full": np.ones(2, bool), "hydraulic_step_s": 3600}
     ],
 )  # fmt: skip
 def test_it_is_below_the_best_of_all_schedules(changes: dict[str, object]) -> None:
-    problem = _problem(**changes)  # type: ignore[arg-type]
+    problem = two_tanks(**changes)  # type: ignore[arg-type]
     best = best_by_trying_all(problem)
     assert best is not None
     plant, _, zones, relaxation = relaxed(problem)
@@ -88,7 +83,7 @@ def test_it_bounds_what_has_more_tanks_than_patches_know() -> None:
 
 
 def test_planes_and_their_remainders_hold_all_solves_they_were_fitted_to() -> None:
-    plant, rng = Plant(_problem(**FULL)), np.random.default_rng(5)
+    plant, rng = Plant(two_tanks(**FULL)), np.random.default_rng(5)
     parts = parts_of(plant, 100)
     assert parts is not None
     states = States(plant, [], of_solves=True)
@@ -108,7 +103,7 @@ def test_planes_and_their_remainders_hold_all_solves_they_were_fitted_to() -> No
 
 
 def test_there_is_none_where_it_is_not_for_the_plant_or_not_wanted() -> None:
-    problem = _problem()
+    problem = two_tanks()
     best = best_by_trying_all(problem)
     assert best is not None
     plant = Plant(problem)
@@ -117,7 +112,7 @@ def test_there_is_none_where_it_is_not_for_the_plant_or_not_wanted() -> None:
 
 
 def test_who_stops_it_gets_what_it_has() -> None:
-    problem = _problem(**FULL)
+    problem = two_tanks(**FULL)
     best = best_by_trying_all(problem)
     assert best is not None
     told: list[Progress] = []

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.schedule.relaxed import random_ways, relaxed
-from tests.schedule.small_networks import Small, best_by_trying_all
+from tests.schedule.small_networks import best_by_trying_all
+from tests.schedule.two_tanks import TERMS, two_tanks
 
 from levada.domain.pumping import PumpingProblem, PumpSchedule
-from levada.domain.pumping_terms import Meter, Source
 from levada.schedule.certificate import Bound
 from levada.schedule.joint import JointConfigurations
 from levada.schedule.plant import Plant
@@ -21,13 +21,6 @@ from levada.schedule.tank_bound import bound_by_tanks
 from levada.schedule.tank_programme import best_near
 from levada.schedule.tank_steps import Planes, of_schedule, run
 from levada.schedule.tank_values import TankValues
-
-SUN = np.array([0.0, 4, 9, 4, 0])
-
-
-def _two_tanks(demand_l_per_s: float = 16.0, **changes: object) -> PumpingProblem:
-    small = Small(pumps=2, upper=True, demand_l_per_s=demand_l_per_s)
-    return small.problem(n=5, **{"max_starts": np.full(3, 5), "end_level_m": np.array([1.5, 1.2]), **changes})  # type: ignore[arg-type]
 
 
 def _bound(problem: PumpingProblem, schedule: PumpSchedule, cost: float, work: Work | None = None, teller: Teller | None = None) -> tuple[Bound | None, float]:
@@ -40,7 +33,7 @@ def _bound(problem: PumpingProblem, schedule: PumpSchedule, cost: float, work: W
 @pytest.mark.parametrize("demand_l_per_s", [10.0, 16.0, 21.0])
 @pytest.mark.parametrize("changes", [{}, {"may_stand_full": np.ones(2, bool), "hydraulic_step_s": 3600}], ids=["not full", "full"])
 def test_it_is_below_the_best_of_all_schedules_and_above_the_relaxation(demand_l_per_s: float, changes: dict[str, object]) -> None:
-    problem = _two_tanks(demand_l_per_s, **changes)
+    problem = two_tanks(demand_l_per_s, **changes)
     best = best_by_trying_all(problem)
     assert best is not None
     found, relaxed_value = _bound(problem, best[1], best[0])
@@ -49,21 +42,9 @@ def test_it_is_below_the_best_of_all_schedules_and_above_the_relaxation(demand_l
     assert relaxed_value < found.value <= best[0] + 1e-9
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"prices": [-0.1, 0.2, -0.05, 0.1, 0.2], "may_stand_full": np.ones(2, bool)},
-        {"stored_value_per_m3": np.array([0.03, 0.01])},
-        {"sources": (Source(reservoir="R", cost_per_m3=np.full(5, 0.1)),)},
-        {"meters": (Meter(name="M", pumps=("P0", "P1"), own_power_kw=4 * SUN, export_price_per_kwh=np.linspace(0.0, 0.3, 5)),)},
-        {"available": np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1], [1, 1, 0], [1, 1, 1]], bool)},
-        {"reserve_level_m": np.array([[0.6, 0.6], [1.0, 0.8], [1.6, 1.2], [1.2, 0.6], [0.6, 0.6]])},
-        {"wear_cost_per_start": np.full(3, 0.4)},
-    ],
-    ids=["negative prices, full tanks", "stored water", "source", "own power", "outages", "reserves", "wear"],
-)
+@pytest.mark.parametrize("changes", [*TERMS.values(), {"wear_cost_per_start": np.full(3, 0.4)}], ids=[*TERMS, "wear"])
 def test_no_schedule_undercuts_it(changes: dict[str, object]) -> None:
-    problem = _two_tanks(**changes)
+    problem = two_tanks(**changes)
     best = best_by_trying_all(problem)
     assert best is not None, "no schedule holds the limits, so this tests nothing"
     found, _ = _bound(problem, best[1], best[0])
@@ -73,7 +54,7 @@ def test_no_schedule_undercuts_it(changes: dict[str, object]) -> None:
 
 
 def test_random_schedules_do_not_undercut_it() -> None:
-    problem = _two_tanks(13.0)
+    problem = two_tanks(13.0)
     best = best_by_trying_all(problem)
     assert best is not None
     found, _ = _bound(problem, best[1], best[0])
@@ -83,7 +64,7 @@ def test_random_schedules_do_not_undercut_it() -> None:
 
 
 def test_the_same_draws_make_the_same_bound() -> None:
-    problem = _two_tanks()
+    problem = two_tanks()
     best = best_by_trying_all(problem)
     assert best is not None
     first, second = (_bound(problem, best[1], best[0])[0] for _ in range(2))
@@ -92,7 +73,7 @@ def test_the_same_draws_make_the_same_bound() -> None:
 
 @pytest.mark.parametrize("times", [1, 2, 5])
 def test_stopped_before_anything_was_held_it_is_none(times: int) -> None:
-    problem = _two_tanks()
+    problem = two_tanks()
     best = best_by_trying_all(problem)
     assert best is not None
     told: list[Progress] = []
@@ -107,7 +88,7 @@ def test_stopped_before_anything_was_held_it_is_none(times: int) -> None:
 
 
 def test_stopped_later_it_is_what_was_held_by_then() -> None:
-    problem = _two_tanks()
+    problem = two_tanks()
     best = best_by_trying_all(problem)
     assert best is not None
     told: list[float] = []
@@ -122,7 +103,7 @@ def test_stopped_later_it_is_what_was_held_by_then() -> None:
 
 
 def test_there_is_none_where_speeds_can_be_chosen() -> None:
-    problem = _two_tanks()
+    problem = two_tanks()
     best = best_by_trying_all(problem)
     assert best is not None
     variable = replace(problem, min_speed=0.8 * problem.max_speed)
@@ -137,7 +118,7 @@ def _whole(problem: PumpingProblem) -> tuple[JointConfigurations, list[Zone]]:
 
 
 def test_more_nodes_leave_values_as_they_are_and_v_adds_up_over_tanks() -> None:
-    joint, zones = _whole(_two_tanks(stored_value_per_m3=np.array([0.03, 0.01])))
+    joint, zones = _whole(two_tanks(stored_value_per_m3=np.array([0.03, 0.01])))
     plant, rng = joint.plant, np.random.default_rng(0)
     values = TankValues.linear(plant, zones, rng.random((plant.n + 1, plant.tanks)), 5.0, 5)
     values = values.with_values(values.values + rng.random(values.values.shape))
@@ -155,7 +136,7 @@ def test_more_nodes_leave_values_as_they_are_and_v_adds_up_over_tanks() -> None:
 
 def test_the_programme_finds_the_best_v_for_the_steps_of_one_schedule() -> None:
     # Through the steps of one way alone V can be told so that their sum is what the way costs, and no V makes it more.
-    problem = _two_tanks()
+    problem = two_tanks()
     best = best_by_trying_all(problem)
     assert best is not None
     joint, zones = _whole(problem)
@@ -169,7 +150,7 @@ def test_the_programme_finds_the_best_v_for_the_steps_of_one_schedule() -> None:
 
 
 def test_planes_tell_what_true_steps_come_to() -> None:
-    joint = JointConfigurations(Plant(_two_tanks()))
+    joint = JointConfigurations(Plant(two_tanks()))
     rng, count = np.random.default_rng(1), 800
     step, kind = rng.integers(0, joint.plant.n, count), rng.integers(0, len(joint), count)
     x = rng.uniform(0.35, 0.65, (count, joint.plant.tanks))
@@ -183,7 +164,7 @@ def test_planes_tell_what_true_steps_come_to() -> None:
 
 
 def test_no_steps_are_none_and_those_that_break_a_limit_are_left_out() -> None:
-    joint = JointConfigurations(Plant(_two_tanks()))
+    joint = JointConfigurations(Plant(two_tanks()))
     none = np.zeros(0, np.int64)
     assert len(run(joint, none, none, np.zeros((0, 2)))) == 0
     # With an empty tank that goes on draining a step holds nothing.
