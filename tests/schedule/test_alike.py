@@ -16,7 +16,11 @@ from levada.schedule import plant as plant_of
 from levada.schedule import solve
 from levada.schedule.assignment import Fits
 from levada.schedule.candidate import Runner
+from levada.schedule.hull_fit import fitted
 from levada.schedule.plant import Plant
+from levada.schedule.problem import Work
+from levada.schedule.progress import Teller
+from levada.schedule.tank_bound import bound_by_tanks
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +115,19 @@ def test_the_schedule_holds_and_the_bound_is_below_every_schedule_of_every_pump(
     assert solution.certificate.lower_bound is not None
     assert solution.certificate.lower_bound <= tried[0] + 1e-9
     assert solution.certificate.cost <= tried[0] * 1.005
+
+
+@pytest.mark.parametrize("lengths_m", [(10.0, 14.0), (30.0, 5.0)])
+def test_values_by_tank_are_below_every_schedule_of_every_pump(lengths_m: tuple[float, ...]) -> None:
+    problem = station(lengths_m, n=4, max_starts=np.full(3, 3))
+    tried = best_by_trying_all(problem)
+    assert tried is not None
+    plant, rng = Plant(problem), np.random.default_rng(0)
+    assert plant.classes[0].is_nearly
+    fit = fitted(plant, [], rng, Work(hull_solves=2000), Teller(None, plant))
+    assert fit is not None
+    worth = np.full((plant.n + 1, plant.tanks), tried[0])
+    found = bound_by_tanks(plant, fit, worth, tried[1], tried[0], rng, Work(tank_steps=12_000), 0.0, Teller(None, plant))
+    assert found is not None
+    assert found.value is not None
+    assert 0.0 < found.value <= tried[0] + 1e-9

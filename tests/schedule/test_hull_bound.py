@@ -17,6 +17,7 @@ from levada.domain.pumping_terms import Meter, Source
 from levada.schedule import Work, solve
 from levada.schedule.certificate import Bound
 from levada.schedule.hull_bound import bound_by_hull
+from levada.schedule.hull_fit import fitted
 from levada.schedule.hull_models import HullModel, directions, outputs_of, parts_of, run_at
 from levada.schedule.hull_states import States
 from levada.schedule.plant import Plant
@@ -28,7 +29,9 @@ LITTLE = Work(hull_solves=4000)
 
 
 def _bound(plant: Plant, zones: list[Zone], best: tuple[float, PumpSchedule], work: Work = LITTLE, teller: Teller | None = None) -> Bound | None:
-    return bound_by_hull(plant, zones, best[1], best[0], np.random.default_rng(3), work, teller or Teller(None, plant))
+    rng, teller = np.random.default_rng(3), teller or Teller(None, plant)
+    fit = fitted(plant, zones, rng, work, teller)
+    return None if fit is None else bound_by_hull(plant, fit, best[1], best[0], rng, teller)
 
 
 FULL = {"may_stand_full": np.ones(2, bool), "hydraulic_step_s": 3600}

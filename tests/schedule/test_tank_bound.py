@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from tests.schedule.relaxed import random_ways, relaxed
@@ -12,21 +10,26 @@ from tests.schedule.two_tanks import TERMS, two_tanks
 
 from levada.domain.pumping import PumpingProblem, PumpSchedule
 from levada.schedule.certificate import Bound
+from levada.schedule.hull_fit import fitted
 from levada.schedule.joint import JointConfigurations
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
 from levada.schedule.progress import Progress, Teller
 from levada.schedule.reach import Zone, whole
 from levada.schedule.tank_bound import bound_by_tanks
+from levada.schedule.tank_planes import planes_of_solves
 from levada.schedule.tank_programme import best_near
-from levada.schedule.tank_steps import Planes, of_schedule, run
+from levada.schedule.tank_steps import of_schedule, run
 from levada.schedule.tank_values import TankValues
 
 
 def _bound(problem: PumpingProblem, schedule: PumpSchedule, cost: float, work: Work | None = None, teller: Teller | None = None) -> tuple[Bound | None, float]:
     """The bound by tanks, and that of the relaxation."""
     plant, _, zones, relaxation = relaxed(problem)
-    found = bound_by_tanks(plant, zones, relaxation.water, schedule, cost, np.random.default_rng(3), work or Work(tank_steps=6000), 0.0, teller or Teller(None, plant))
+    rng = np.random.default_rng(3)
+    fit = fitted(plant, zones, rng, Work(hull_solves=2000), Teller(None, plant))
+    assert fit is not None
+    found = bound_by_tanks(plant, fit, relaxation.water, schedule, cost, rng, work or Work(tank_steps=12_000), 0.0, teller or Teller(None, plant))
     return found, relaxation.value if relaxation.value is not None else -np.inf
 
 
@@ -102,14 +105,29 @@ def test_stopped_later_it_is_what_was_held_by_then() -> None:
     assert told == [found.value]
 
 
-def test_there_is_none_where_speeds_can_be_chosen() -> None:
+def test_without_zones_it_is_over_what_levels_were_seen_to_change_by() -> None:
     problem = two_tanks()
     best = best_by_trying_all(problem)
     assert best is not None
-    variable = replace(problem, min_speed=0.8 * problem.max_speed)
-    plant = Plant(variable)
-    zones, water = [whole(plant)] * (plant.n + 1), np.ones((plant.n + 1, plant.tanks))
-    assert bound_by_tanks(plant, zones, water, best[1], best[0], np.random.default_rng(0), Work(), 0.0, Teller(None, plant)) is None
+    plant, rng = Plant(problem), np.random.default_rng(3)
+    fit = fitted(plant, [], rng, Work(hull_solves=2000), Teller(None, plant))
+    assert fit is not None
+    found = bound_by_tanks(plant, fit, np.full((plant.n + 1, plant.tanks), 2.0), best[1], best[0], rng, Work(tank_steps=12_000), 0.0, Teller(None, plant))
+    assert found is not None
+    assert found.value is not None
+    assert 0.0 < found.value <= best[0] + 1e-9
+
+
+def test_there_is_none_with_too_few_true_steps_or_where_water_is_worth_nothing() -> None:
+    problem = two_tanks()
+    best = best_by_trying_all(problem)
+    assert best is not None
+    plant, rng = Plant(problem), np.random.default_rng(3)
+    fit = fitted(plant, [], rng, Work(hull_solves=2000), Teller(None, plant))
+    assert fit is not None
+    worth = np.ones((plant.n + 1, plant.tanks))
+    for water, work in ((worth, Work(tank_steps=1000)), (0.0 * worth, Work(tank_steps=12_000))):
+        assert bound_by_tanks(plant, fit, water, best[1], best[0], rng, work, 0.0, Teller(None, plant)) is None
 
 
 def _whole(problem: PumpingProblem) -> tuple[JointConfigurations, list[Zone]]:
@@ -143,31 +161,61 @@ def test_the_programme_finds_the_best_v_for_the_steps_of_one_schedule() -> None:
     values = TankValues.linear(joint.plant, zones, np.ones((joint.plant.n + 1, joint.plant.tanks)), 5.0, 9)
     seen = of_schedule(joint, best[1])
     assert seen.cost.sum() == pytest.approx(best[0])
-    found = best_near(values, seen, 100.0)
+    found = best_near(values, seen, 100.0, 1000)
     assert found is not None
     assert found[1] == pytest.approx(best[0], rel=1e-5)
     assert seen.least(found[0]).sum() == pytest.approx(best[0], rel=1e-5)
 
 
-def test_planes_tell_what_true_steps_come_to() -> None:
-    joint = JointConfigurations(Plant(two_tanks()))
-    rng, count = np.random.default_rng(1), 800
-    step, kind = rng.integers(0, joint.plant.n, count), rng.integers(0, len(joint), count)
-    x = rng.uniform(0.35, 0.65, (count, joint.plant.tanks))
-    seen = run(joint, step, kind, x)
+def test_planes_tell_what_true_steps_come_to_and_the_better_the_more_were_seen() -> None:
+    plant, rng, count = Plant(two_tanks()), np.random.default_rng(1), 800
+    joint, fit = JointConfigurations(plant), fitted(plant, [], rng, Work(hull_solves=2000), Teller(None, plant))
+    assert fit is not None
+    step, kind = rng.integers(0, plant.n, count), rng.integers(0, len(joint), count)
+    seen = run(joint, step, kind, rng.uniform(0.35, 0.65, (count, plant.tanks)), rng)
     assert len(seen) > 400
-    planes = Planes(joint, seen)
-    cost, after = planes.at(seen.step, seen.kind, seen.x)
-    assert np.abs(cost - seen.cost).max() < 0.05 * np.ptp(seen.cost)
-    assert np.median(np.abs(after - seen.after)) < 0.05 * np.median(np.abs(seen.after - seen.x))
-    assert planes.known[seen.step, seen.kind].all()
+    planes = planes_of_solves(joint, fit.models)
+    off = []
+    for own in (planes, planes.through(seen)):
+        cost, after = own.at(seen.step, seen.kind, seen.x)
+        assert np.abs(cost - seen.cost).max() < 0.05 * np.ptp(seen.cost)
+        off.append(float(np.median(np.abs(after - seen.after))))
+        assert off[-1] < 0.05 * np.median(np.abs(seen.after - seen.x))
+        assert own.known[seen.step, seen.kind].all()
+    assert off[1] < off[0]
+
+
+def test_planes_through_no_steps_are_as_they_were() -> None:
+    plant, rng = Plant(two_tanks()), np.random.default_rng(1)
+    joint, fit = JointConfigurations(plant), fitted(plant, [], rng, Work(hull_solves=2000), Teller(None, plant))
+    assert fit is not None
+    none, planes = np.zeros(0, np.int64), planes_of_solves(joint, fit.models)
+    more = planes.through(run(joint, none, none, np.zeros((0, 2)), rng))
+    np.testing.assert_array_equal(more.constant, planes.constant)
+    np.testing.assert_array_equal(more.slope, planes.slope)
+
+
+def test_where_columns_are_few_v_changes_linearly_in_time() -> None:
+    problem = two_tanks()
+    best = best_by_trying_all(problem)
+    assert best is not None
+    joint, zones = _whole(problem)
+    values = TankValues.linear(joint.plant, zones, np.ones((joint.plant.n + 1, joint.plant.tanks)), 5.0, 3)
+    seen = of_schedule(joint, best[1])
+    found = best_near(values, seen, 100.0, 2 * 3 * joint.plant.tanks)
+    assert found is not None
+    # Every other instant and both ends: 1, 2 and 4.
+    added = found[0].values - values.values
+    np.testing.assert_allclose(added[3], (added[2] + added[4]) / 2)
+    assert seen.least(found[0]).sum() == pytest.approx(found[1], rel=1e-5)
+    assert found[1] <= best[0] + 1e-5
 
 
 def test_no_steps_are_none_and_those_that_break_a_limit_are_left_out() -> None:
-    joint = JointConfigurations(Plant(two_tanks()))
+    joint, rng = JointConfigurations(Plant(two_tanks())), np.random.default_rng(0)
     none = np.zeros(0, np.int64)
-    assert len(run(joint, none, none, np.zeros((0, 2)))) == 0
+    assert len(run(joint, none, none, np.zeros((0, 2)), rng)) == 0
     # With an empty tank that goes on draining a step holds nothing.
     off = int(joint.places(np.zeros((1, len(joint.plant.classes)), np.int64), np.zeros((1, 0), np.int64))[0])
-    seen = run(joint, np.array([1, 1]), np.array([off, off]), np.array([[0.0, 0.0], [0.9, 0.9]]))
+    seen = run(joint, np.array([1, 1]), np.array([off, off]), np.array([[0.0, 0.0], [0.9, 0.9]]), rng)
     assert seen.x.tolist() == [[0.9, 0.9]]

@@ -25,7 +25,7 @@ from levada.schedule.reach import Zone, ranges
 from levada.schedule.relaxation_pieces import within
 from levada.schedule.relaxation_tariff import has_terms
 
-__all__ = ["bound_by_grid"]
+__all__ = ["bound_by_grid", "is_for_grid"]
 
 _METHOD = "dynamic programming over the levels of all tanks (values on a grid, lowered until Bellman's inequality held in EPANET)"
 
@@ -59,7 +59,7 @@ def bound_by_grid(
     """The bound beside a schedule that costs `cost`, with the worth of a full tank's content by instant and tank, (n + 1, tanks). A first pass that comes to no more than the bound that is `known`
     is the last. None where this is not for the plant, takes too many steps, or was stopped before it had a bound."""
     worth = float(water.max(initial=0.0))
-    if not (zones and _is_for(plant) and worth > 0 and np.isfinite(cost)):
+    if not (zones and is_for_grid(plant) and worth > 0 and np.isfinite(cost)):
         return None
     joint, n = JointConfigurations(plant), plant.n
     steps = 0 if not work.grid_solves else _affordable(joint, work.grid_solves, rng)
@@ -104,7 +104,7 @@ def _affordable(joint: JointConfigurations, solves: int, rng: np.random.Generato
     return int(solves * _NODES / (max(len(plant.problem.network.junctions), _NODES) * each))
 
 
-def _is_for(plant: Plant) -> bool:
+def is_for_grid(plant: Plant) -> bool:
     """Whether V is for this plant: few tanks, few joint configurations, fixed speeds, pumps of a class that are the same, and a bill of its steps."""
     problem = plant.problem
     return plant.tanks in _TANKS and are_all(plant) and joint_choices(plant) <= _MOST_KINDS and has_terms(plant) and problem.switch_resolution_s is None

@@ -13,27 +13,18 @@ import numpy as np
 from levada.domain.pumping import PumpSchedule
 from levada.domain.series import Floats
 from levada.schedule.certificate import Bound
-from levada.schedule.hull_models import Drawn, HullModel, Part, are_of_solves, directions, parts_of, run_at
+from levada.schedule.hull_fit import Fitted
+from levada.schedule.hull_models import Drawn, Part, are_of_solves, run_at
 from levada.schedule.hull_programme import Column, Programme, columns_of
 from levada.schedule.hull_states import States
 from levada.schedule.least import least_of_each
 from levada.schedule.plant import Ints, Plant
-from levada.schedule.problem import Work
 from levada.schedule.progress import Stopped, Teller
-from levada.schedule.reach import Zone
-from levada.schedule.relaxation_tariff import has_terms
 from levada.schedule.verify import Step, simulated, solves_of, steps_of
 
 __all__ = ["bound_by_hull"]
 
 _METHOD = "linear relaxation over all pump and valve configurations by column generation (planes and their joint remainders in EPANET, its duals held against drawn solves)"
-
-_SAMPLES, _LEAST_SAMPLES, _FEWEST = 250, 8000, 100
-"""Solves a configuration, at least so many in all; with fewer a configuration than the last there is no bound."""
-
-_MOST_CONFIGURATIONS = 3000
-_MOST_LINKS = 100_000_000
-"""Solves times links of the network that shape the planes at most: some half a minute."""
 
 _ROUNDS, _LITTLE = 12, 1e-3
 """Rounds of draws, and what they come below that is little, as a share of the cost."""
@@ -51,31 +42,23 @@ _SAFETY = 1.25
 _MOST_CHECKED = 20_000
 
 
-def bound_by_hull(plant: Plant, zones: list[Zone], schedule: PumpSchedule, cost: float, rng: np.random.Generator, work: Work, teller: Teller) -> Bound | None:
-    """The bound beside a schedule without violations that costs `cost`. None where this is not for the plant, or was stopped before it had one."""
-    parts = parts_of(plant, _MOST_CONFIGURATIONS) if has_terms(plant) and plant.problem.switch_resolution_s is None else None
-    kinds = max((len(p.counts) for p in parts or ()), default=0)
-    count = min(max(_SAMPLES * kinds, _LEAST_SAMPLES), work.hull_solves, _MOST_LINKS // max(len(plant.problem.network.links), 1))
-    if parts is None or count < _FEWEST * kinds or teller.is_stopped:
+def bound_by_hull(plant: Plant, fitted: Fitted, schedule: PumpSchedule, cost: float, rng: np.random.Generator, teller: Teller) -> Bound | None:
+    """The bound beside a schedule without violations that costs `cost`. None where it was stopped before it had one."""
+    if teller.is_stopped:
         return None
     try:
-        programme, drawn = _begun(plant, parts, States(plant, zones, of_solves=are_of_solves(plant)), schedule, count, rng, teller)
+        programme, drawn = _begun(plant, fitted, schedule, rng, teller)
     except Stopped:
         return None
-    found = _closed_in(plant, parts, programme, drawn, cost, rng, teller)
+    found = _closed_in(plant, fitted.parts, programme, drawn, cost, rng, teller)
     return None if found is None else Bound(value=found[0], method=_METHOD, cost=cost, samples=found[1], work={"column_iterations": programme.iterations})
 
 
-def _begun(
-    plant: Plant, parts: list[Part], states: States, schedule: PumpSchedule, count: int, rng: np.random.Generator, teller: Teller
-) -> tuple[Programme, Drawn]:
-    """The programme over the schedule's own columns, with planes through so many solves; these, and what the search has simulated."""
-    step, x = states.draw(count, rng)
-    drawn = run_at(plant, parts, step, x, np.stack([rng.permutation(np.arange(len(step)) % len(p.counts)) for p in parts], axis=1), rng, teller.pause)
-    z = directions(plant)
-    models = [HullModel.fit(plant, part, z, drawn) for part in parts]
+def _begun(plant: Plant, fitted: Fitted, schedule: PumpSchedule, rng: np.random.Generator, teller: Teller) -> tuple[Programme, Drawn]:
+    """The programme over the schedule's own columns; what its planes were put through, and what the search has simulated."""
+    parts, drawn = fitted.parts, fitted.drawn
     own = _at_steps(plant, parts, steps_of(plant, np.arange(plant.n), plant.simulator.run(schedule).level_m[:-1], schedule), rng)
-    programme = Programme(plant, models, states, drawn, columns_of(plant, models, own, [np.arange(len(own.step))] * len(parts)))
+    programme = Programme(plant, fitted.models, fitted.states_of_solves(plant), drawn, columns_of(plant, fitted.models, own, [np.arange(len(own.step))] * len(parts)))
     others = simulated(plant)
     teller.pause()
     return programme, drawn.joined(_at_steps(plant, parts, others[:: max(1, len(others) // _MOST_CHECKED)], rng)) if others else drawn

@@ -46,9 +46,8 @@ class JointConfigurations:
         """Speeds (N, pumps) of configurations (N,) in step k: the first available pumps of each class."""
         plant = self.plant
         table = np.zeros((len(self.counts), plant.pumps))
-        for j, counts in enumerate(self.counts):
-            if self.ready[k, j]:
-                table[j] = plant.pumps_on(k, counts, plant.top_speed)[1]
+        for j in np.unique(c[self.ready[k, c]]).tolist():
+            table[j] = plant.pumps_on(k, self.counts[j], plant.top_speed)[1]
         return table[c]
 
     def groups(self, most: int = 5) -> Ints:

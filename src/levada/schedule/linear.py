@@ -14,7 +14,7 @@ __all__ = ["Builder", "solver"]
 
 
 class Builder:
-    """Columns, rows and entries of a linear programme, gathered as arrays."""
+    """Columns, rows and entries of a linear programme, gathered as arrays. What is put in one place more than once adds up."""
 
     def __init__(self) -> None:
         self.cost: list[Floats] = []
@@ -74,9 +74,13 @@ class Builder:
         lp.row_lower_, lp.row_upper_ = row_low, row_high
         rows, columns, values = (np.concatenate([e[i] for e in self.entries]) for i in range(3))
         order = np.lexsort((rows, columns))
+        rows, columns, values = rows[order], columns[order], values[order]
+        first = np.flatnonzero((np.diff(rows, prepend=-1) != 0) | (np.diff(columns, prepend=-1) != 0))
+        if len(first) < len(values):
+            rows, columns, values = rows[first], columns[first], np.add.reduceat(values, first)
         lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        lp.a_matrix_.start_ = np.searchsorted(columns[order], np.arange(self.columns + 1)).astype(np.int32)
-        lp.a_matrix_.index_, lp.a_matrix_.value_ = rows[order].astype(np.int32), values[order]
+        lp.a_matrix_.start_ = np.searchsorted(columns, np.arange(self.columns + 1)).astype(np.int32)
+        lp.a_matrix_.index_, lp.a_matrix_.value_ = rows.astype(np.int32), values
         return lp
 
 

@@ -67,7 +67,7 @@ class Work:
     """Hydraulic solves that a first pass of values on a grid of two or three tanks' levels may spend, fewer on networks of more than 100 nodes; 0 for none."""
     hull_solves: int = 300_000
     """Hydraulic solves that shape the planes of the bound by columns; 0 for none."""
-    tank_steps: int = 60_000
+    tank_steps: int = 400_000
     """True steps that the climb of values by tank may run; 0 for none."""
     switch_solves: int = 2_000_000
     """Hydraulic solves that the search on switch instants may spend, where pumps may be switched within steps."""

@@ -20,7 +20,7 @@ from levada.schedule.plant import Ints, Plant
 from levada.schedule.relaxation_samples import draw_speeds, pump_speeds, run_steps
 from levada.schedule.surface import Sampler, Surface, joined
 
-__all__ = ["MOST_TANKS_WITH_DIFFERENCES", "Zone", "draw_each", "ranges", "reach", "whole"]
+__all__ = ["MOST_TANKS_WITH_DIFFERENCES", "Zone", "draw_each", "ranges", "reach", "reach_by_rates", "whole"]
 
 _WIDEN = 0.1
 """Share by which a step's reach is widened on both sides: surfaces are not EPANET."""
@@ -137,6 +137,16 @@ def reach(plant: Plant, surfaces: list[Surface], sampler: Sampler, points: int, 
         if true_points:
             zone = Zone.closed(np.minimum(np.maximum(zone.d, _true(plant, surfaces, k, zones[-1], sampler.rng, true_points)), limit.d))
         zones.append(zone)
+    return zones
+
+
+def reach_by_rates(plant: Plant, rise_m_per_h: Floats) -> list[Zone]:
+    """Zones at the n + 1 instants by the most that levels, and the difference of each two, rise by in any of these (N, tanks): wider than by surfaces, for plants that have none."""
+    rise = np.concatenate([np.zeros((len(rise_m_per_h), 1)), rise_m_per_h], axis=1)
+    most = (1.0 + _WIDEN) * (rise[:, :, None] - rise[:, None, :]).max(axis=0, initial=0.0)
+    limit, zones = whole(plant), [_start(plant)]
+    for hours in plant.problem.steps.hours.tolist():
+        zones.append(Zone.closed(np.minimum(zones[-1].d + most * hours, limit.d)))
     return zones
 
 

@@ -21,8 +21,9 @@ from levada.schedule.causes import with_causes
 from levada.schedule.certificate import Bound, certify
 from levada.schedule.exact import applies, search_exactly
 from levada.schedule.first import full_cost, rules_within_starts
-from levada.schedule.grid_bound import bound_by_grid
+from levada.schedule.grid_bound import bound_by_grid, is_for_grid
 from levada.schedule.hull_bound import bound_by_hull
+from levada.schedule.hull_fit import fitted
 from levada.schedule.instants import free_instants
 from levada.schedule.instants_bound import bound_within_steps
 from levada.schedule.level_search import search_by_level
@@ -42,6 +43,9 @@ __all__ = ["Solution", "explain_schedule", "solve"]
 
 _LITTLE = 0.02
 """Where values of the level of one tank leave no more than this, the gap is their checks': on random plants the broad search then found nothing cheaper."""
+
+_MUCH = 0.05
+"""What values by tank may leave for the relaxation by columns to be left out, which was behind them wherever the steps tell all costs."""
 
 _ROOM_SHARE = 8
 """Where pumps may be switched within steps each try takes the work by so much less than the first search."""
@@ -267,14 +271,17 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
             water = found.water
         is_open = not is_over(max(work.gap, broad.OPEN), *bounds)
         if is_open and not (judged := plant.simulator.run(best)).violations:
-            hull = bound_by_hull(plant, found.zones, best, judged.cost, rng, work, teller)
-            bounds += [] if hull is None else [hull]
+            fit = fitted(plant, found.zones, rng, work, teller)
+            # Where there is a grid it comes further.
+            if fit is not None and not is_for_grid(plant):
+                values = bound_by_tanks(plant, fit, found.water, best, judged.cost, rng, work, max(work.gap, broad.OPEN), teller)
+                bounds += [] if values is None else [values]
+            if fit is not None and not is_over(_MUCH, *bounds):
+                hull = bound_by_hull(plant, fit, best, judged.cost, rng, teller)
+                bounds += [] if hull is None else [hull]
             if not is_over(max(work.gap, broad.OPEN), *bounds):
                 told = max((b.value for b in bounds if b.value is not None), default=-np.inf)
                 values = bound_by_grid(plant, found.zones, found.water, judged.cost, told, rng, work, teller)
-                # Where there is a grid it comes further.
-                if values is None:
-                    values = bound_by_tanks(plant, found.zones, found.water, best, judged.cost, rng, work, max(work.gap, broad.OPEN), teller)
                 bounds += [] if values is None else [values]
         # Values are held against what has been simulated since.
         level_bound = None if by_level is None else by_level.bound()

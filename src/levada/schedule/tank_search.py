@@ -11,26 +11,26 @@ from functools import reduce
 import numpy as np
 
 from levada.domain.series import Floats
-from levada.schedule.hull_states import States
+from levada.schedule.hull_fit import Fitted
 from levada.schedule.joint import JointConfigurations
 from levada.schedule.least import least_of_each
 from levada.schedule.plant import Ints
-from levada.schedule.reach import Zone
 from levada.schedule.relaxation_samples import pieces_of_work
-from levada.schedule.tank_steps import Planes, Seen, lowest, run
+from levada.schedule.tank_planes import Planes, planes_of_solves
+from levada.schedule.tank_steps import Seen, lowest, run
 from levada.schedule.tank_values import TankValues
 
 __all__ = ["TankSearch"]
 
-_POOL = 40
-"""States drawn in each step, from the best of which each configuration is looked at."""
+_POOL, _LEAST_POOL, _MOST_DRAWN = 40, 8, 1_200_000
+"""States drawn in each step, from the best of which each configuration is looked at; fewer where with all configurations these would be too many."""
 
 _SWEEPS = 2
-_MOST_KINDS = 100
-"""Configurations of each step that are looked at from their best state on."""
+_MOST_LOOKED = 2400
+"""Configurations of all steps together that are looked at from their best state on."""
 
-_BEST, _NEAR = 5, 10
-"""Of each step: the worst by planes, and states near those seen that come to least, which are run in EPANET."""
+_BY_PLANES, _VAIN = 3, 2
+"""For so many steps near those seen that come to least one of the worst by planes; and turns in vain after which a search is over."""
 
 _THERE, _BESIDE = 0.5, 0.1
 """Share of a drawn state's tanks that are where the one seen has them; half of the others are beside it, by such a share of what can be reached."""
@@ -39,12 +39,12 @@ _THERE, _BESIDE = 0.5, 0.1
 class TankSearch:
     """Steps of a plant over what can be reached; `steps`: how many were run."""
 
-    def __init__(self, joint: JointConfigurations, zones: list[Zone], rng: np.random.Generator, pause: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, joint: JointConfigurations, fitted: Fitted, rng: np.random.Generator, pause: Callable[[], object] = lambda: None) -> None:
         """Between pieces of a few seconds' work there is a `pause`."""
         self.joint, self.steps, self._rng, self._pause = joint, 0, rng, pause
-        plant = joint.plant
-        self._states = States(plant, zones, of_solves=False)
-        self._d = np.stack([z.d for z in zones])
+        self._states = fitted.states_of_steps(joint.plant)
+        self._d = np.stack([z.d for z in fitted.zones])
+        self._planes = planes_of_solves(joint, fitted.models)
 
     def anywhere(self, each: int) -> Seen:
         """True steps of about so many states of each step, at configurations in turn."""
@@ -56,7 +56,7 @@ class TankSearch:
         pieces = []
         for at in pieces_of_work(self.joint.plant, max(len(step), 1)):
             self._pause()
-            pieces.append(run(self.joint, step[at], kind[at], x[at]))
+            pieces.append(run(self.joint, step[at], kind[at], x[at], self._rng))
         return reduce(Seen.joined, pieces)
 
     def _kinds(self, step: Ints) -> Ints:
@@ -67,10 +67,17 @@ class TankSearch:
             kind[rows] = self._rng.permutation(np.resize(self._rng.permutation(ready), len(rows)))
         return kind
 
-    def worst(self, values: TankValues, seen: Seen, times: int = 1) -> Seen:
-        """True steps at which V may be too high: by planes, and `times` as many as else near those seen that come to least."""
-        step, kind, x = self._by_planes(values, Planes(self.joint, seen))
-        return self._run(step, kind, x).joined(self._near(values, seen, times * _NEAR))
+    def worst(self, values: TankValues, seen: Seen, each: int, little: float) -> Seen:
+        """True steps at which V may be too high: by planes, then in turns near those that come to least by then, `each` in each step of the horizon, until two turns were in vain: the sum of the least fell by no more than `little`."""
+        step, kind, x = self._by_planes(values, self._planes.through(seen), each // _BY_PLANES)
+        found = self._run(step, kind, x)
+        least = np.minimum(seen.least(values), found.least(values))
+        vain = 0
+        while vain < _VAIN:
+            near = self._near(values, seen.joined(found), each)
+            found, before, least = found.joined(near), least, np.minimum(least, near.least(values))
+            vain = 0 if before.sum() - least.sum() > little else vain + 1
+        return found
 
     def _near(self, values: TankValues, seen: Seen, each: int) -> Seen:
         """True steps at the configurations of those that come to least, from states near theirs."""
@@ -87,10 +94,11 @@ class TankSearch:
         can = self._states.hold(step, x)
         return self._run(step[can], seen.kind[own][can], x[can])
 
-    def _by_planes(self, values: TankValues, planes: Planes) -> tuple[Ints, Ints, Floats]:
-        """The worst by planes: steps, configurations, states."""
+    def _by_planes(self, values: TankValues, planes: Planes, each: int) -> tuple[Ints, Ints, Floats]:
+        """The worst by planes, so many in each step: steps, configurations, states."""
         n = self.joint.plant.n
-        pool_step, pool_x = self._states.draw(n * _POOL, self._rng)
+        pool = min(_POOL, max(_LEAST_POOL, _MOST_DRAWN // (n * len(self.joint))))
+        pool_step, pool_x = self._states.draw(n * pool, self._rng)
         can = planes.known & self.joint.ready
         step, kind, x = [], [], []
         for k in range(n):
@@ -99,13 +107,13 @@ class TankSearch:
                 continue
             found = self._gains(values, planes, np.full((len(ready), len(states)), k), ready[:, None], states[None])
             best = found.argmin(axis=1)
-            chosen = np.argsort(found[np.arange(len(ready)), best], kind="stable")[:_MOST_KINDS]
+            chosen = np.argsort(found[np.arange(len(ready)), best], kind="stable")[: max(_MOST_LOOKED // n, each)]
             step.append(np.full(len(chosen), k))
             kind.append(ready[chosen])
             x.append(states[best[chosen]])
         steps, of, at = np.concatenate(step), np.concatenate(kind), np.concatenate(x)
         at, comes_to = self._descend(values, planes, steps, of, at)
-        own = least_of_each(n, steps, comes_to, _BEST)
+        own = least_of_each(n, steps, comes_to, each)
         return steps[own], of[own], at[own]
 
     def _gains(self, values: TankValues, planes: Planes, step: Ints, kind: Ints, x: Floats) -> Floats:

@@ -1,25 +1,20 @@
-"""True steps by configuration, step and state: those seen so far, and a plane through each configuration's in each step that says what others would come to."""
+"""True steps by configuration, step and state: those seen so far, which all that values by tank are told by rests on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import reduce
 
 import numpy as np
 
 from levada.domain.pumping import PumpSchedule
 from levada.domain.series import Floats
-from levada.schedule.grid_steps import true_steps
 from levada.schedule.joint import JointConfigurations
 from levada.schedule.least import least_of_each
 from levada.schedule.plant import Ints
 from levada.schedule.tank_values import TankValues
 from levada.schedule.verify import steps_of
 
-__all__ = ["Planes", "Seen", "lowest", "of_schedule", "run", "simulated"]
-
-_RIDGE = 1e-3
-"""Weight of a configuration's slopes over all steps in those of each step."""
+__all__ = ["Seen", "lowest", "of_schedule", "run", "simulated"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,23 +47,34 @@ class Seen:
         return found
 
 
-def run(joint: JointConfigurations, step: Ints, kind: Ints, x: Floats) -> Seen:
-    """Steps in EPANET from states x (N, tanks) at joint configurations (N,): those that hold all limits."""
-    found = []
+def run(joint: JointConfigurations, step: Ints, kind: Ints, x: Floats, rng: np.random.Generator) -> Seen:
+    """Steps in EPANET from states x (N, tanks) at joint configurations (N,): those that hold all limits. Of pumps that are nearly alike any may run."""
+    ready = joint.ready[step, kind]
+    step, kind, x = step[ready], kind[ready], x[ready]
+    order = np.lexsort((kind, step))  # settings change once a configuration
+    step, kind, x = step[order], kind[order], x[order]
+    speed = np.zeros((len(step), joint.plant.pumps))
     for k in np.unique(step).tolist():
-        own = np.flatnonzero((step == k) & joint.ready[k, kind])
-        ends = true_steps(joint, k, x[own], kind[own])
-        holds = ends.severity == 0
-        found.append(Seen(step[own][holds], kind[own][holds], x[own][holds], ends.x[holds], ends.cost[holds]))
-    return reduce(Seen.joined, found, _none(joint))
+        own = step == k
+        speed[own] = joint.speeds_at(k, kind[own])
+    return _run(joint, step, kind, x, joint.plant.swapped(speed, rng))
+
+
+def _run(joint: JointConfigurations, step: Ints, kind: Ints, x: Floats, speed: Floats) -> Seen:
+    plant = joint.plant
+    if not len(step):
+        return _none(joint)
+    ends = plant.simulator.steps(step, plant.volume(x), speed, joint.choices[kind])
+    holds = ends.severity == 0
+    return Seen(step[holds], kind[holds], x[holds], plant.state(ends.volume[holds]), ends.cost[holds])
 
 
 def of_schedule(joint: JointConfigurations, schedule: PumpSchedule) -> Seen:
-    """The steps of a schedule."""
+    """The steps of a schedule, with its own pumps."""
     plant = joint.plant
     steps = steps_of(plant, np.arange(plant.n), plant.simulator.run(schedule).level_m[:-1], schedule)
     step, volume, speed, choice = (np.array(column) for column in zip(*steps, strict=True))
-    return run(joint, step, joint.places(plant.by_class(speed)[0], choice), plant.state(volume))
+    return _run(joint, step, joint.places(plant.by_class(speed)[0], choice), plant.state(volume), speed)
 
 
 def simulated(joint: JointConfigurations) -> Seen:
@@ -90,33 +96,3 @@ def lowest(values: TankValues, seen: Seen, each: int) -> Ints:
     """Rows of the steps seen that come to least, so many in each step of the horizon at most."""
     return least_of_each(values.plant.n, seen.step, seen.comes_to(values), each)
 
-
-class Planes:
-    """Planes through true steps, (n, J, tanks + 1) constants and (n, J, tanks, tanks + 1) slopes of cost and of what states rise by; `known` (n, J): whether any such step was seen."""
-
-    def __init__(self, joint: JointConfigurations, seen: Seen) -> None:
-        n, kinds, tanks = joint.plant.n, len(joint), joint.plant.tanks
-        a = np.concatenate([np.ones((len(seen), 1)), seen.x], axis=1)
-        y = np.concatenate([seen.cost[:, None], seen.after - seen.x], axis=1)
-        place = seen.step * kinds + seen.kind
-        order = np.argsort(place, kind="stable")
-        first = np.flatnonzero(np.diff(place[order], prepend=-1))
-        products = np.concatenate([a[:, :, None] * a[:, None, :], a[:, :, None] * y[:, None, :]], axis=2)[order]
-        sums = np.zeros((n * kinds, tanks + 1, 2 * (tanks + 1)))
-        sums[place[order][first]] = np.add.reduceat(products, first, axis=0)
-        gram, right = np.split(sums.reshape(n, kinds, tanks + 1, -1), 2, axis=3)
-        count = gram[:, :, 0, 0]
-        self.known = count > 0
-        mean_x, mean_y = gram[:, :, 0, 1:] / np.maximum(count, 1.0)[:, :, None], right[:, :, 0] / np.maximum(count, 1.0)[:, :, None]
-        within = gram[:, :, 1:, 1:] - gram[:, :, 0, 1:, None] * mean_x[:, :, None]
-        across = right[:, :, 1:] - gram[:, :, 0, 1:, None] * mean_y[:, :, None]
-        # Where a step has few of its own, slopes are those of all steps together: demands shift what pumps do, and tilt it little.
-        ridge = _RIDGE * np.eye(tanks)
-        shared = np.linalg.solve(within.sum(axis=0) + ridge, across.sum(axis=0))
-        self.slope = np.linalg.solve(within + ridge, across + ridge @ shared)
-        self.constant = mean_y - (mean_x[:, :, None] @ self.slope)[:, :, 0]
-
-    def at(self, step: Ints, kind: Ints, x: Floats) -> tuple[Floats, Floats]:
-        """Cost (...,) and states after (..., tanks), from states x (..., tanks)."""
-        y = self.constant[step, kind] + (x[..., None, :] @ self.slope[step, kind])[..., 0, :]
-        return y[..., 0], x + y[..., 1:]

@@ -51,6 +51,10 @@ class TankValues:
         values[0] = 0.0
         return replace(self, values=values)
 
+    def towards(self, other: TankValues, share: float) -> TankValues:
+        """V on such a share of the way to another one at the same nodes."""
+        return self.with_values(self.values + share * (other.values - self.values))
+
     def around(self, k: Ints, x: Floats) -> tuple[Ints, Floats]:
         """The lower of the two nodes that states (..., tanks) at instants k (...,) lie between, and the share of the way to the upper one; states outside are taken to the edge."""
         u = np.clip((x - self.low[k]) / self.width[k], 0.0, self.nodes - 1.0)
