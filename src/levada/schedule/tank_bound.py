@@ -177,7 +177,9 @@ class _Climb:
                 break
         # What a check leaves of the best may be less than the next best comes to.
         for _ in range(_CHECKS):
-            if self._hold() < little:
+            lost = self._hold()
+            self._tell(teller)
+            if lost < little:
                 break
 
     def _tell(self, teller: Teller) -> None:
