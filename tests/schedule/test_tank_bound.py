@@ -19,6 +19,7 @@ from levada.schedule.reach import Zone, whole
 from levada.schedule.tank_bound import bound_by_tanks
 from levada.schedule.tank_planes import planes_of_solves
 from levada.schedule.tank_programme import best_near
+from levada.schedule.tank_search import TankSearch
 from levada.schedule.tank_steps import of_schedule, run
 from levada.schedule.tank_values import TankValues
 
@@ -193,6 +194,23 @@ def test_planes_through_no_steps_are_as_they_were() -> None:
     more = planes.through(run(joint, none, none, np.zeros((0, 2)), rng))
     np.testing.assert_array_equal(more.constant, planes.constant)
     np.testing.assert_array_equal(more.slope, planes.slope)
+
+
+def test_a_search_finds_more_than_eight_times_as_many_draws_anywhere() -> None:
+    found_in_all, drawn_in_all = 0.0, 0.0
+    for seed in range(6):
+        plant, rng = Plant(two_tanks()), np.random.default_rng(seed)
+        joint, fit = JointConfigurations(plant), fitted(plant, [], rng, Work(hull_solves=2000), Teller(None, plant))
+        assert fit is not None
+        values = TankValues.linear(plant, fit.zones, np.ones((plant.n + 1, plant.tanks)), 5.0, 9)
+        values = values.with_values(values.values + rng.random(values.values.shape))
+        search = TankSearch(joint, fit, rng)
+        begun = search.anywhere(20)
+        found = begun.joined(search.worst(values, begun, 40, 1e-3))
+        anywhere = search.anywhere(3000)
+        assert 8 * len(found) < len(anywhere) + 8 * len(begun)
+        found_in_all, drawn_in_all = found_in_all + found.least(values).sum(), drawn_in_all + anywhere.least(values).sum()
+    assert found_in_all < drawn_in_all - 1.0
 
 
 def test_where_columns_are_few_v_changes_linearly_in_time() -> None:

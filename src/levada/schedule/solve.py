@@ -45,7 +45,7 @@ _LITTLE = 0.02
 """Where values of the level of one tank leave no more than this, the gap is their checks': on random plants the broad search then found nothing cheaper."""
 
 _MUCH = 0.05
-"""What values by tank may leave for the relaxation by columns to be left out, which was behind them wherever the steps tell all costs."""
+"""What values by tank may leave for the relaxation by columns to be left out, which was behind them on ky4, C-Town and grown networks."""
 
 _ROOM_SHARE = 8
 """Where pumps may be switched within steps each try takes the work by so much less than the first search."""

@@ -45,7 +45,7 @@ _COLUMNS = 1100
 """Of a programme, at most. With more it takes seconds."""
 
 _EACH_KIND, _EACH, _AT_FIRST = 8, 20, 8
-"""Random steps of each configuration in each step of the horizon to begin with, but no more than one in so many of all true steps; and so many of all before it is known how many that are, and in each check."""
+"""Random steps of each configuration in each step of the horizon to begin with, but no more than one in so many of all true steps; and so many of all before it is known how many that are."""
 
 _ROWS, _ALL_ROWS = 120, 3500
 """Steps that come to least in each step of the horizon, which a programme is made of; of all no more."""
@@ -198,7 +198,7 @@ class _Climb:
     def _hold(self) -> float:
         """Hold the best V against draws of its own. What these come below the steps seen before."""
         best, before = self._best[-1], self._best[-1].comes_to()
-        self._see(self._search.worst(best.values, self._seen, _MORE * self._each, _LEAST * abs(self._cost)).joined(self._search.anywhere(_EACH)))
+        self._see(self._search.worst(best.values, self._seen, _MORE * self._each, _LEAST * abs(self._cost)))
         self._best.sort(key=_Tried.comes_to)
         lost = before - best.comes_to()
         self._held.append((best, before - _SAFETY * lost))

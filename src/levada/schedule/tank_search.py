@@ -29,8 +29,11 @@ _SWEEPS = 2
 _MOST_LOOKED = 2400
 """Configurations of all steps together that are looked at from their best state on."""
 
-_BY_PLANES, _VAIN = 3, 2
-"""For so many steps near those seen that come to least one of the worst by planes; and turns in vain after which a search is over."""
+_FIRST, _VAIN = 3, 2
+"""A search begins with one in so many of a turn's steps by planes and as many anywhere; turns in vain after which it is over."""
+
+_OTHER = 0.3
+"""Share of the steps near others that are at any configuration."""
 
 _THERE, _BESIDE = 0.5, 0.1
 """Share of a drawn state's tanks that are where the one seen has them; half of the others are beside it, by such a share of what can be reached."""
@@ -68,9 +71,9 @@ class TankSearch:
         return kind
 
     def worst(self, values: TankValues, seen: Seen, each: int, little: float) -> Seen:
-        """True steps at which V may be too high: by planes, then in turns near those that come to least by then, `each` in each step of the horizon, until two turns were in vain: the sum of the least fell by no more than `little`."""
-        step, kind, x = self._by_planes(values, self._planes.through(seen), each // _BY_PLANES)
-        found = self._run(step, kind, x)
+        """True steps at which V may be too high: by planes and anywhere, then in turns near those that come to least by then, `each` in each step of the horizon, until two turns were in vain: the sum of the least fell by no more than `little`."""
+        step, kind, x = self._by_planes(values, self._planes.through(seen), each // _FIRST)
+        found = self._run(step, kind, x).joined(self.anywhere(each // _FIRST))
         least = np.minimum(seen.least(values), found.least(values))
         vain = 0
         while vain < _VAIN:
@@ -80,7 +83,7 @@ class TankSearch:
         return found
 
     def _near(self, values: TankValues, seen: Seen, each: int) -> Seen:
-        """True steps at the configurations of those that come to least, from states near theirs."""
+        """True steps from states near those of the steps that come to least, most at their configurations."""
         plant, rng = self.joint.plant, self._rng
         own = lowest(values, seen, each)
         step = seen.step[own]
@@ -91,8 +94,9 @@ class TankSearch:
         width = self._d[step, 1:, 0] + self._d[step, 0, 1:]
         beside = np.clip(there + rng.normal(0.0, _BESIDE, there.shape) * width / plant.rise_m, 0.0, 1.0)
         x = np.where(rng.random(there.shape) < _THERE, there, np.where(rng.random(there.shape) < _THERE, beside, other))
+        kind = np.where(rng.random(len(own)) < _OTHER, self._kinds(step), seen.kind[own])
         can = self._states.hold(step, x)
-        return self._run(step[can], seen.kind[own][can], x[can])
+        return self._run(step[can], kind[can], x[can])
 
     def _by_planes(self, values: TankValues, planes: Planes, each: int) -> tuple[Ints, Ints, Floats]:
         """The worst by planes, so many in each step: steps, configurations, states."""
