@@ -10,7 +10,7 @@ from tests.schedule.two_tanks import TERMS, two_tanks
 
 from levada.domain.pumping import PumpingProblem, PumpSchedule
 from levada.schedule.certificate import Bound
-from levada.schedule.hull_fit import fitted
+from levada.schedule.hull_fit import Fitted, fitted
 from levada.schedule.joint import JointConfigurations
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
@@ -32,6 +32,14 @@ def _bound(problem: PumpingProblem, schedule: PumpSchedule, cost: float, work: W
     assert fit is not None
     found = bound_by_tanks(plant, fit, relaxation.water, schedule, cost, rng, work or Work(tank_steps=12_000), 0.0, teller or Teller(None, plant))
     return found, relaxation.value if relaxation.value is not None else -np.inf
+
+
+def _drawn(problem: PumpingProblem, seed: int) -> tuple[Plant, Fitted, np.random.Generator]:
+    """A plant with planes through solves anywhere, and the generator that drew them."""
+    plant, rng = Plant(problem), np.random.default_rng(seed)
+    fit = fitted(plant, [], rng, Work(hull_solves=2000), Teller(None, plant))
+    assert fit is not None
+    return plant, fit, rng
 
 
 @pytest.mark.parametrize("demand_l_per_s", [10.0, 16.0, 21.0])
@@ -110,9 +118,7 @@ def test_without_zones_it_is_over_what_levels_were_seen_to_change_by() -> None:
     problem = two_tanks()
     best = best_by_trying_all(problem)
     assert best is not None
-    plant, rng = Plant(problem), np.random.default_rng(3)
-    fit = fitted(plant, [], rng, Work(hull_solves=2000), Teller(None, plant))
-    assert fit is not None
+    plant, fit, rng = _drawn(problem, 3)
     found = bound_by_tanks(plant, fit, np.full((plant.n + 1, plant.tanks), 2.0), best[1], best[0], rng, Work(tank_steps=12_000), 0.0, Teller(None, plant))
     assert found is not None
     assert found.value is not None
@@ -123,9 +129,7 @@ def test_there_is_none_with_too_few_true_steps_or_where_water_is_worth_nothing()
     problem = two_tanks()
     best = best_by_trying_all(problem)
     assert best is not None
-    plant, rng = Plant(problem), np.random.default_rng(3)
-    fit = fitted(plant, [], rng, Work(hull_solves=2000), Teller(None, plant))
-    assert fit is not None
+    plant, fit, rng = _drawn(problem, 3)
     worth = np.ones((plant.n + 1, plant.tanks))
     for water, work in ((worth, Work(tank_steps=1000)), (0.0 * worth, Work(tank_steps=12_000))):
         assert bound_by_tanks(plant, fit, water, best[1], best[0], rng, work, 0.0, Teller(None, plant)) is None
@@ -187,9 +191,8 @@ def test_planes_tell_what_true_steps_come_to_and_the_better_the_more_were_seen()
 
 
 def test_planes_through_no_steps_are_as_they_were() -> None:
-    plant, rng = Plant(two_tanks()), np.random.default_rng(1)
-    joint, fit = JointConfigurations(plant), fitted(plant, [], rng, Work(hull_solves=2000), Teller(None, plant))
-    assert fit is not None
+    plant, fit, rng = _drawn(two_tanks(), 1)
+    joint = JointConfigurations(plant)
     none, planes = np.zeros(0, np.int64), planes_of_solves(joint, fit.models)
     more = planes.through(run(joint, none, none, np.zeros((0, 2)), rng))
     np.testing.assert_array_equal(more.constant, planes.constant)
@@ -199,12 +202,10 @@ def test_planes_through_no_steps_are_as_they_were() -> None:
 def test_a_search_finds_more_than_eight_times_as_many_draws_anywhere() -> None:
     found_in_all, drawn_in_all = 0.0, 0.0
     for seed in range(6):
-        plant, rng = Plant(two_tanks()), np.random.default_rng(seed)
-        joint, fit = JointConfigurations(plant), fitted(plant, [], rng, Work(hull_solves=2000), Teller(None, plant))
-        assert fit is not None
+        plant, fit, rng = _drawn(two_tanks(), seed)
         values = TankValues.linear(plant, fit.zones, np.ones((plant.n + 1, plant.tanks)), 5.0, 9)
         values = values.with_values(values.values + rng.random(values.values.shape))
-        search = TankSearch(joint, fit, rng)
+        search = TankSearch(JointConfigurations(plant), fit, rng)
         begun = search.anywhere(20)
         found = begun.joined(search.worst(values, begun, 40, 1e-3))
         anywhere = search.anywhere(3000)

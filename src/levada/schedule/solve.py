@@ -282,6 +282,9 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
             if not is_over(max(work.gap, broad.OPEN), *bounds):
                 told = max((b.value for b in bounds if b.value is not None), default=-np.inf)
                 values = bound_by_grid(plant, found.zones, found.water, judged.cost, told, rng, work, teller)
+                # It may be for the plant and yet take too many solves.
+                if values is None and fit is not None and is_for_grid(plant):
+                    values = bound_by_tanks(plant, fit, found.water, best, judged.cost, rng, work, max(work.gap, broad.OPEN), teller)
                 bounds += [] if values is None else [values]
         # Values are held against what has been simulated since.
         level_bound = None if by_level is None else by_level.bound()

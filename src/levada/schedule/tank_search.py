@@ -75,9 +75,11 @@ class TankSearch:
         step, kind, x = self._by_planes(values, self._planes.through(seen), each // _FIRST)
         found = self._run(step, kind, x).joined(self.anywhere(each // _FIRST))
         least = np.minimum(seen.least(values), found.least(values))
+        # V is the same in all turns, so that of what was seen before no other rows count.
+        lowest_before = seen.rows(lowest(values, seen, each))
         vain = 0
         while vain < _VAIN:
-            near = self._near(values, seen.joined(found), each)
+            near = self._near(values, lowest_before.joined(found), each)
             found, before, least = found.joined(near), least, np.minimum(least, near.least(values))
             vain = 0 if before.sum() - least.sum() > little else vain + 1
         return found
