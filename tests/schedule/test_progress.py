@@ -59,7 +59,7 @@ def test_a_search_among_instants_that_is_stopped_ends_without_learning_for_its_b
         return now.stage != "instants"
 
     problem = Small(demand_l_per_s=14, upper=True).problem(n=6, switch_resolution_s=600)
-    solution = solve(problem, work=Work(exact_solves=0, fit_samples=12, audit_samples=300, beam=60, programmes=2, grid_solves=0), progress=stop_at_instants)
+    solution = solve(problem, work=Work(exact_solves=0, fit_samples=12, audit_samples=300, beam=60, programmes=2), progress=stop_at_instants)
     assert told[-1].stage == "instants"
     assert solution.feasible
     assert "stopped before it was computed" in solution.certificate.method

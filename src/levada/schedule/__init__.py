@@ -6,8 +6,8 @@ be) and assignment.py (which of the identical pumps):
 - exact.py, where few configurations act: joint.py (those), volume_models.py and volume_bound.py (what no schedule can beat, by dynamic programming).
 - level_search.py, for plants of one tank at any speeds: level_steps.py (what actions do by level) and level_values.py (what is still to pay from each level).
 - broad.py, for any plant: surface.py (what EPANET would say), models.py and bound.py (a linear relaxation), verify.py (that against what was simulated),
-  outlook.py, search.py and improve.py. Where its bound leaves much open, grid_bound.py has another for two or three tanks: grid.py, grid_steps.py, grid_values.py (what is still to pay from
-  any levels) and grid_corridor.py (where cheaper schedules can still be).
+  outlook.py, search.py and improve.py. Where its bound leaves much open there are two more: tank_bound.py (values that add up over
+  tanks; tank_*.py) and hull_bound.py (the relaxation by columns; hull_*.py).
 
 instants.py goes on from the schedules on steps where pumps may be switched within them (switches.py).
 

@@ -63,10 +63,8 @@ class Work:
     """Thorough ones near the best schedule, after those."""
     kicks: int = 40
     """Random changes of the best schedule, after those, from each of which programmes come down anew; fewer where many are in vain."""
-    grid_solves: int = 600_000
-    """Hydraulic solves that a first pass of values on a grid of two or three tanks' levels may spend, fewer on networks of more than 100 nodes; 0 for none."""
     hull_solves: int = 300_000
-    """Hydraulic solves that shape the planes of the bound by columns; 0 for none."""
+    """Hydraulic solves that shape the planes of the bounds by columns and by tank; 0 for neither."""
     tank_steps: int = 400_000
     """True steps that the climb of values by tank may run; 0 for none."""
     switch_solves: int = 2_000_000
@@ -82,7 +80,7 @@ class Work:
         """For planning anew from an earlier plan: what goes on from there and from the relaxation, and where that comes far, from a narrow beam; and a bound from fewer
         samples and pieces."""
         return replace(
-            self, fit_samples=min(self.fit_samples, 12), audit_samples=min(self.audit_samples, 400), pieces=1, grid_solves=0, hull_solves=0, tank_steps=0, first_rounds=0, finalists=0,
+            self, fit_samples=min(self.fit_samples, 12), audit_samples=min(self.audit_samples, 400), pieces=1, hull_solves=0, tank_steps=0, first_rounds=0, finalists=0,
             outlook_rows=min(self.outlook_rows, 300_000), beam=min(self.beam, 100), candidates=min(self.candidates, 4), quick_programmes=min(self.quick_programmes, 8), programmes=0, kicks=0,
         )  # fmt: skip
 

@@ -21,7 +21,6 @@ from levada.schedule.causes import with_causes
 from levada.schedule.certificate import Bound, certify
 from levada.schedule.exact import applies, search_exactly
 from levada.schedule.first import full_cost, rules_within_starts
-from levada.schedule.grid_bound import bound_by_grid, is_for_grid
 from levada.schedule.hull_bound import bound_by_hull
 from levada.schedule.hull_fit import fitted
 from levada.schedule.instants import free_instants
@@ -272,20 +271,12 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
         is_open = not is_over(max(work.gap, broad.OPEN), *bounds)
         if is_open and not (judged := plant.simulator.run(best)).violations:
             fit = fitted(plant, found.zones, rng, work, teller)
-            # Where there is a grid it comes further.
-            if fit is not None and not is_for_grid(plant):
+            if fit is not None:
                 values = bound_by_tanks(plant, fit, found.water, best, judged.cost, rng, work, max(work.gap, broad.OPEN), teller)
                 bounds += [] if values is None else [values]
             if fit is not None and not is_over(_MUCH, *bounds):
                 hull = bound_by_hull(plant, fit, best, judged.cost, rng, teller)
                 bounds += [] if hull is None else [hull]
-            if not is_over(max(work.gap, broad.OPEN), *bounds):
-                told = max((b.value for b in bounds if b.value is not None), default=-np.inf)
-                values = bound_by_grid(plant, found.zones, found.water, judged.cost, told, rng, work, teller)
-                # It may be for the plant and yet take too many solves.
-                if values is None and fit is not None and is_for_grid(plant):
-                    values = bound_by_tanks(plant, fit, found.water, best, judged.cost, rng, work, max(work.gap, broad.OPEN), teller)
-                bounds += [] if values is None else [values]
         # Values are held against what has been simulated since.
         level_bound = None if by_level is None else by_level.bound()
     bounds += [] if level_bound is None else [level_bound]
