@@ -69,27 +69,30 @@ class Small:
 
 
 def every_schedule(problem: PumpingProblem) -> Iterator[PumpSchedule]:
-    """All on/off schedules at full speed; of identical pumps the first ones run."""
+    """All on/off schedules at full speed, with all choices of valves; of identical pumps the first ones run."""
     pumps = problem.network.pumps
     same = len({(p.start_node, p.head_curve) for p in pumps}) == 1
     states = [tuple(i < k for i in range(len(pumps))) for k in range(len(pumps) + 1)] if same else list(product((False, True), repeat=len(pumps)))
-    for choice in product(states, repeat=len(problem.steps)):
-        on = np.array(choice)
-        yield PumpSchedule(on=on, speed=np.where(on, problem.max_speed, 0.0))
+    choices = list(product(*(range(len(v.choices)) for v in problem.valves)))
+    for way in product(product(states, choices), repeat=len(problem.steps)):
+        on = np.array([state for state, _ in way])
+        valve_choice = np.array([choice for _, choice in way], np.int64).reshape(len(way), len(problem.valves))
+        yield PumpSchedule(on=on, speed=np.where(on, problem.max_speed, 0.0), valve_choice=valve_choice)
 
 
 def best_by_trying_all(problem: PumpingProblem) -> tuple[float, PumpSchedule] | None:
     """The cheapest schedule without a violation, by its whole bill, every schedule simulated; None where there is none."""
     simulator = Simulator(problem)
     best: tuple[float, PumpSchedule] | None = None
-    known: dict[tuple[int, bytes, bytes], StepResult] = {}
+    known: dict[tuple[int, bytes, bytes, bytes], StepResult] = {}
     start = simulator.volumes(problem.initial_level_m)
     for schedule in every_schedule(problem):
         volume, steps = start, list[StepResult]()
         for k in range(len(problem.steps)):
-            key = (k, volume.tobytes(), schedule.on[k].tobytes())
+            choice = schedule.valve_choice[k]
+            key = (k, volume.tobytes(), schedule.on[k].tobytes(), choice.tobytes())
             if key not in known:
-                known[key] = simulator.step(k, volume, schedule.on[k], schedule.speed[k])
+                known[key] = simulator.steps(np.array([k]), volume[None], schedule.speed[k][None], choice[None])[0]
             steps.append(known[key])
             if steps[-1].severity > 0:
                 break

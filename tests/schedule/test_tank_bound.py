@@ -69,30 +69,12 @@ def test_no_schedule_undercuts_it(changes: dict[str, object]) -> None:
 def test_how_a_valve_stands_is_part_of_a_configuration() -> None:
     # Shut, the second main's valve makes the second station's pump run at no flow, or the second tank drain: seldom good, but never to be left out.
     problem = two_tanks(14.0, pumps=1, valves=(ControllableValve(link="C", choices=("open", "closed")),))
-    best = _best_of_all(problem)
-    found, relaxed_value = _bound(problem, *best)
+    best = best_by_trying_all(problem)
+    assert best is not None
+    found, relaxed_value = _bound(problem, best[1], best[0])
     assert found is not None
     assert found.value is not None
-    assert relaxed_value < found.value <= best[1] + 1e-9
-
-
-def _best_of_all(problem: PumpingProblem) -> tuple[PumpSchedule, float]:
-    """The least cost of all sequences of joint configurations that hold the limits, each simulated, and the schedule."""
-    plant = Plant(problem)
-    joint = JointConfigurations(plant)
-    volume, paid, way = plant.simulator.volumes(problem.initial_level_m)[None], np.zeros(1), np.zeros((1, 0), np.int64)
-    for k in range(plant.n):
-        kinds = np.flatnonzero(joint.ready[k])
-        row, kind = np.repeat(np.arange(len(paid)), len(kinds)), np.tile(kinds, len(paid))
-        steps = plant.simulator.steps(np.full(len(row), k), volume[row], joint.speeds_at(k, kind), joint.choices[kind])
-        holds = steps.severity == 0
-        volume, paid = steps.volume[holds], (paid[row] + steps.cost)[holds]
-        way = np.concatenate([way[row], kind[:, None]], axis=1)[holds]
-    ends_well = (plant.state(volume) >= plant.x_least[-1] - 1e-9).all(axis=1)
-    assert ends_well.any()
-    best = int(np.where(ends_well, paid, np.inf).argmin())
-    speeds = np.stack([joint.speeds_at(k, way[best, k : k + 1])[0] for k in range(plant.n)])
-    return PumpSchedule(on=speeds > 0, speed=speeds, valve_choice=joint.choices[way[best]]), float(paid[best])
+    assert relaxed_value < found.value <= best[0] + 1e-9
 
 
 def test_random_schedules_do_not_undercut_it() -> None:

@@ -274,8 +274,7 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
             if fit is not None:
                 values = bound_by_tanks(plant, fit, found.water, best, judged.cost, rng, work, max(work.gap, broad.OPEN), teller)
                 bounds += [] if values is None else [values]
-            if fit is not None and not is_over(_MUCH, *bounds):
-                hull = bound_by_hull(plant, fit, best, judged.cost, rng, teller)
+                hull = None if is_over(_MUCH, *bounds) else bound_by_hull(plant, fit, best, judged.cost, rng, teller)
                 bounds += [] if hull is None else [hull]
         # Values are held against what has been simulated since.
         level_bound = None if by_level is None else by_level.bound()
