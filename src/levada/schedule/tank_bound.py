@@ -1,11 +1,11 @@
 """The bound by values that add up over tanks: V is climbed until true steps hold it, and held against others before it is told.
 
-With V_k(x) = sum over tanks of v_kt(x_t), what every schedule costs is at least the sum over steps k of
+With V_k(x) a sum of functions of one number each (tank_values.py), what every schedule costs is at least the sum over steps k of
 
     m_k  =  least over all configurations and states that can be reached of (cost of the step + V_k+1(state after it) - V_k(state before it)),        V_0 = 0,
 
 whatever V is. Steps are taken whole, each from one state in one configuration, so that neither is mixed within a step; what is mixed are states that agree in the mean of what V can tell. The sum is concave in V. Where it is
-greatest is found by cutting planes in a region (tank_programme.py), the steps that cut being looked for in EPANET (tank_search.py). As m_k is known by the steps seen alone, a V that came far is held against draws of its own, and
+greatest is found by cutting planes, each time near the best so far (tank_programme.py), the steps that cut being looked for in EPANET (tank_search.py). As m_k is known by the steps seen alone, a V that came far is held against draws of its own, and
 what they come below the steps seen before is taken off, three times; all that is seen later counts too.
 
 It knows neither starts nor what is billed or limited over the horizon: leaving these out only lowers it.
@@ -38,11 +38,8 @@ _MOST_KINDS = 1000
 _STEEP = 1.5
 """What is asked at the end has to be paid for at so many times the most that water is worth."""
 
-_NODES, _FEWER = 9, 5
-"""More brought nothing where it was tried; fewer where there would be too many columns."""
-
-_COLUMNS = 1100
-"""Of a programme, at most. With more it takes seconds."""
+_NODES, _FEWER, _COLUMNS = 9, 5, 3600
+"""More brought nothing where it was tried; fewer where these would be so many, steps and tanks together."""
 
 _EACH_KIND, _EACH, _AT_FIRST = 8, 20, 8
 """Random steps of each configuration in each step of the horizon to begin with, but no more than one in so many of all true steps; and so many of all before it is known how many that are."""
@@ -50,13 +47,15 @@ _EACH_KIND, _EACH, _AT_FIRST = 8, 20, 8
 _ROWS, _ALL_ROWS = 120, 3500
 """Steps that come to least in each step of the horizon, which a programme is made of; of all no more."""
 
-_REGION, _WIDER, _NARROWER = 0.01, 2.0, 0.6
-"""The region, as a share of the slope, and what it is multiplied by where a programme's V is better, and where it is not."""
+_STEP, _MOST_STEP = 0.005, 0.5
+"""How far from the best V a programme goes at first and at most, by the steps of the horizon (tank_programme.py)."""
 
-_WAY = 0.5
-"""So far from the best V towards the programme's the next one is tried: there fewer steps refute it, and those that do cut as deep [Ben-Ameur and Neto, Networks 49, 2007]."""
+_GOOD, _FURTHER, _NEARER, _FREER = 0.2, 1.5, 0.9, 4.0
+"""It goes further where V rose by such a share of what the programme promised, nearer where it fell, and much further where it promised little."""
 
-_ITERATIONS = 200
+_ITERATIONS, _OFTEN = 120, 40
+"""Programmes at most, and after so many V is held against draws of its own, that there is a bound to tell."""
+
 _MOST_LINKS = 120_000_000
 """Solves of true steps times links of the network: some minute and a half."""
 
@@ -64,8 +63,7 @@ _SEARCHES, _LEAST_EACH, _MOST_EACH = 100, 10, 40
 """True steps are for so many turns of searches, as long as that leaves these numbers in each step of the horizon."""
 
 _LITTLE, _LEAST = 2e-3, 5e-4
-"""A V is held against draws of its own where a programme promises no more than the first above it, as a share of the cost; and the climb is over where these find no more than that. A turn of these that finds no more than the
-second was in vain."""
+"""The climb is over where a programme that goes as far as it may promises no more than the first above V, as a share of the cost, and draws of its own find no more than that. A turn of these that finds no more than the second was in vain."""
 
 _KEPT = 8
 """So many V are kept, and the best of them by all that was seen since goes on."""
@@ -147,34 +145,32 @@ class _Climb:
         search, n, little = self._search, self._search.joint.plant.n, _LITTLE * abs(self._cost)
         self._each = min(most // (_SEARCHES * n), _MOST_EACH)
         self._see(search.anywhere(min(_EACH_KIND * len(search.joint), most // (_AT_FIRST * n))))
+        if not np.isfinite(self._best[-1].comes_to()):
+            return
         rows_of_each = min(_ROWS, _ALL_ROWS // n)
         last = self._best[-1]
-        region = _REGION * last.values.slope
-        for _ in range(_ITERATIONS):
+        step, most_step = _STEP * n, _MOST_STEP * n
+        for turn in range(1, _ITERATIONS + 1):
             self._tell(teller)
             best, before = self._best[-1], self._best[-1].comes_to()
             rows = np.union1d(lowest(best.values, self._seen, rows_of_each), lowest(last.values, self._seen, rows_of_each))
-            found = best_near(best.values, self._seen.rows(rows), region, _COLUMNS)
-            is_better, promised = False, np.inf
-            if found is not None:
-                last, promised = _Tried(best.values.towards(found[0], _WAY), self._seen), found[1]
-                self._best.append(last)
-                # What is refuted by a step that was seen needs no others: that step is in the next programme.
-                if last.comes_to() > before:
-                    self._see(search.worst(last.values, self._seen, self._each, little))
-                self._best = sorted(self._best, key=_Tried.comes_to)[-_KEPT:]
-                is_better = self._best[-1] is last
-            now = self._best[-1].comes_to()
-            # V was found too high by what it fell, so that the way up may be as long again.
-            region = max(region * (_WIDER if is_better else _NARROWER), before - now)
-            if promised - now < little:
+            values, promised = best_near(best.values, self._seen.rows(rows), step)
+            last = _Tried(values, self._seen)
+            self._best.append(last)
+            # What is refuted by a step that was seen needs no others: that step is in the next programme.
+            if last.comes_to() > before:
+                self._see(search.worst(last.values, self._seen, self._each, little))
+            rose = last.comes_to() - before
+            self._best = sorted(self._best, key=_Tried.comes_to)[-_KEPT:]
+            is_at_the_top = promised - before < little and step >= most_step
+            if is_at_the_top or turn % _OFTEN == 0 or self._cost - self._best[-1].comes_to() <= gap * abs(self._cost):
                 lost, told = self._hold(), self.told()
                 self._tell(teller)
-                if lost < little or (told is not None and self._cost - told <= gap * abs(self._cost)):
+                if (is_at_the_top and lost < little) or (told is not None and self._cost - told <= gap * abs(self._cost)):
                     break
-                region = max(region, lost)
             if search.steps > most:
                 break
+            step = min(step * (_FREER if promised - before < little else _FURTHER if rose > _GOOD * (promised - before) else _NEARER if rose < 0 else 1.0), most_step)
         # What a check leaves of the best may be less than the next best comes to.
         for _ in range(_CHECKS):
             lost = self._hold()
