@@ -5,7 +5,7 @@ from __future__ import annotations
 import highspy
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from levada.domain.series import Floats
@@ -49,7 +49,7 @@ def _by_highs(chain: Chain) -> float:
     h.passModel(b.model())
     h.passHessian(hessian)
     h.run()
-    assert h.getModelStatus() == highspy.HighsModelStatus.kOptimal
+    assume(h.getModelStatus() == highspy.HighsModelStatus.kOptimal)  # its active-set method gives up on one in some thousand
     return -float(h.getInfo().objective_function_value)
 
 

@@ -21,8 +21,8 @@ _MOST = 40
 _BACK = 0.9
 """Share of the way to the nearest limit that is gone."""
 
-_SHORT = 1e-3
-"""The weights of each stage's rows add up to 1, and all the others to what q asks, but for so much."""
+_SHORT, _FAR = 1e-3, 1e-3
+"""The weights of each stage's rows add up to 1, and all the others to what q asks, but for so much; or rounding keeps them from it where the gap is already so far below what is asked."""
 
 _ROOM = 2e-3
 """Each m begins so far below its rows."""
@@ -55,9 +55,12 @@ class Chain:
         for _ in range(_MOST):
             gap = float((weight * slack).sum())
             short = aim - self._bend(y) - _by_column(a, weight)
-            if gap < close and np.abs(short).max() < _SHORT:
+            if gap < close and (np.abs(short).max() < _SHORT or gap < _FAR * close):
                 break
-            equations = self._equations(a, weight / slack)
+            try:
+                equations = self._equations(a, weight / slack)
+            except np.linalg.LinAlgError:
+                break  # all that doubles tell is told: what is there holds all rows
 
             def towards(product: Floats, short: Floats = short, equations: _Equations = equations, weight: Floats = weight, slack: Floats = slack) -> tuple[Floats, Floats, Floats]:
                 """Where y, slack and weight go for the product of the two to change so."""

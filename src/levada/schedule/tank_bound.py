@@ -38,8 +38,8 @@ _MOST_KINDS = 1000
 _STEEP = 1.5
 """What is asked at the end has to be paid for at so many times the most that water is worth."""
 
-_NODES, _FEWER, _COLUMNS = 9, 5, 3600
-"""More brought nothing where it was tried; fewer where these would be so many, steps and tanks together."""
+_NODES, _FEWER, _COLUMNS = 9, 5, 4000
+"""More brought nothing where it was tried; fewer where there would be more than so many in all."""
 
 _EACH_KIND, _EACH, _AT_FIRST = 8, 20, 8
 """Random steps of each configuration in each step of the horizon to begin with, but no more than one in so many of all true steps; and so many of all before it is known how many that are."""
@@ -53,8 +53,8 @@ _STEP, _MOST_STEP = 0.005, 0.5
 _GOOD, _FURTHER, _NEARER, _FREER = 0.2, 1.5, 0.9, 4.0
 """It goes further where V rose by such a share of what the programme promised, nearer where it fell, and much further where it promised little."""
 
-_ITERATIONS, _OFTEN = 120, 40
-"""Programmes at most, and after so many V is held against draws of its own, that there is a bound to tell."""
+_ITERATIONS, _IN_VAIN, _OFTEN = 120, 30, 40
+"""Programmes at most; so many that bring little more end the climb; and after so many V is held against draws of its own, that there is a bound to tell."""
 
 _MOST_LINKS = 120_000_000
 """Solves of true steps times links of the network: some minute and a half."""
@@ -86,8 +86,10 @@ def bound_by_tanks(
     joint = JointConfigurations(plant)
     search = TankSearch(joint, fitted, rng, teller.pause)
     seen = of_schedule(joint, schedule).joined(simulated(joint))
-    nodes = _NODES if plant.n * plant.tanks * _NODES <= _COLUMNS else _FEWER
-    climb = _Climb(TankValues.linear(plant, fitted.zones, water, _STEEP * worth, nodes), search, seen, cost)
+    values = TankValues.linear(plant, fitted.zones, water, _STEEP * worth, _NODES)
+    if values.values.size > _COLUMNS:
+        values = TankValues.linear(plant, fitted.zones, water, _STEEP * worth, _FEWER)
+    climb = _Climb(values, search, seen, cost)
     # Whoever stops it gets the best of what was held by then.
     with suppress(Stopped):
         most = min(work.tank_steps, climb.begun())
@@ -150,6 +152,7 @@ class _Climb:
         rows_of_each = min(_ROWS, _ALL_ROWS // n)
         last = self._best[-1]
         step, most_step = _STEP * n, _MOST_STEP * n
+        high, at_turn = -np.inf, 0
         for turn in range(1, _ITERATIONS + 1):
             self._tell(teller)
             best, before = self._best[-1], self._best[-1].comes_to()
@@ -168,7 +171,9 @@ class _Climb:
                 self._tell(teller)
                 if (is_at_the_top and lost < little) or (told is not None and self._cost - told <= gap * abs(self._cost)):
                     break
-            if search.steps > most:
+            if self._best[-1].comes_to() > high + little:
+                high, at_turn = self._best[-1].comes_to(), turn
+            if search.steps > most or turn - at_turn > _IN_VAIN:
                 break
             step = min(step * (_FREER if promised - before < little else _FURTHER if rose > _GOOD * (promised - before) else _NEARER if rose < 0 else 1.0), most_step)
         # What a check leaves of the best may be less than the next best comes to.

@@ -18,7 +18,7 @@ __all__ = ["TankValues"]
 _NARROW = 1e-9
 """Ranges are at least so wide."""
 
-_MOST_TANKS = 3
+_MOST_TANKS = 5
 """With more, V is told along their own levels alone."""
 
 
