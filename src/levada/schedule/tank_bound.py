@@ -62,14 +62,14 @@ _MOST_LINKS = 120_000_000
 _SEARCHES, _LEAST_EACH, _MOST_EACH = 100, 10, 40
 """True steps are for so many turns of searches, as long as that leaves these numbers in each step of the horizon."""
 
-_LITTLE, _LEAST = 2e-3, 5e-4
-"""The climb is over where a programme that goes as far as it may promises no more than the first above V, as a share of the cost, and draws of its own find no more than that. A turn of these that finds no more than the second was in vain."""
+_LITTLE, _LEAST, _LAST = 2e-3, 5e-4, 3e-5
+"""The climb is over where a programme that goes as far as it may promises no more than the first above V, as a share of the cost, and draws of its own find no more than that. A turn of these that finds no more than the second was in vain, and at the end one that finds no more than the third: many turns that find little come to a percent."""
 
 _KEPT = 8
 """So many V are kept, and the best of them by all that was seen since goes on."""
 
-_MORE, _CHECKS = 4, 3
-"""A V is held against so many times the draws of a search, and at the end so many are, one after the other."""
+_MORE, _MOST_MORE, _CHECKS, _TURNS = 4, 10, 3, 8
+"""A V is held against so many times the draws of a search, and at the end against up to so many, as long as true steps are left for some such turns; so many V are then, one after the other."""
 
 _SAFETY = 3.0
 """Factor on what draws of its own take off a V: six times as many still took 0.1 to 0.3 % of the cost off where these had taken next to nothing."""
@@ -178,7 +178,7 @@ class _Climb:
             step = min(step * (_FREER if promised - before < little else _FURTHER if rose > _GOOD * (promised - before) else _NEARER if rose < 0 else 1.0), most_step)
         # What a check leaves of the best may be less than the next best comes to.
         for _ in range(_CHECKS):
-            lost = self._hold()
+            lost = self._hold(min(_MOST_MORE * self._each, (most - search.steps) // (_TURNS * n)), _LAST)
             self._tell(teller)
             if lost < little:
                 break
@@ -196,10 +196,10 @@ class _Climb:
         for tried in {*self._best, *(tried for tried, _ in self._held)}:
             tried.see(more)
 
-    def _hold(self) -> float:
-        """Hold the best V against draws of its own. What these come below the steps seen before."""
+    def _hold(self, each: int = 0, least: float = _LEAST) -> float:
+        """Hold the best V against draws of its own, so many or more in each step of the horizon and turn, until turns find no more than such a share of the cost. What these come below the steps seen before."""
         best, before = self._best[-1], self._best[-1].comes_to()
-        self._see(self._search.worst(best.values, self._seen, _MORE * self._each, _LEAST * abs(self._cost)))
+        self._see(self._search.worst(best.values, self._seen, max(each, _MORE * self._each), least * abs(self._cost)))
         self._best.sort(key=_Tried.comes_to)
         lost = before - best.comes_to()
         self._held.append((best, before - _SAFETY * lost))
