@@ -51,32 +51,23 @@ class Chain:
         y[:n, 0] = least - _ROOM
         slack = np.where(there, c - y[:n, :1], 1.0)
         weight = there / slack
-        weight /= weight.sum(axis=1, keepdims=True)
+        at = _Point(y, slack, weight / weight.sum(axis=1, keepdims=True))
         for _ in range(_MOST):
-            gap = float((weight * slack).sum())
-            short = aim - self._bend(y) - _by_column(a, weight)
+            gap = float((at.weight * at.slack).sum())
+            short = aim - self._bend(at.y) - _by_column(a, at.weight)
             if gap < close and (np.abs(short).max() < _SHORT or gap < _FAR * close):
                 break
             try:
-                equations = self._equations(a, weight / slack)
+                equations = self._equations(a, at.weight / at.slack)
             except np.linalg.LinAlgError:
                 break  # all that doubles tell is told: what is there holds all rows
-
-            def towards(product: Floats, short: Floats = short, equations: _Equations = equations, weight: Floats = weight, slack: Floats = slack) -> tuple[Floats, Floats, Floats]:
-                """Where y, slack and weight go for the product of the two to change so."""
-                more = there * product / slack
-                step = equations.solve(short - _by_column(a, more))
-                of_slack = -_by_row(a, step)
-                return step, of_slack, more - weight / slack * of_slack
-
-            _, of_slack, of_weight = towards(-weight * slack)
-            reach = min(_longest(slack, of_slack), _longest(weight, of_weight))
-            left = float(((weight + reach * of_weight) * (slack + reach * of_slack)).sum())
-            center = gap / there.sum() * (left / gap) ** 3
-            step, of_slack, of_weight = towards(center - weight * slack - of_weight * of_slack)
-            reach = min(_longest(slack, of_slack), _longest(weight, of_weight))
-            reach = 1.0 if reach == 1.0 else _BACK * reach
-            y, slack, weight = y + reach * step, slack + reach * of_slack, weight + reach * of_weight
+            straight = at.change(a, equations, short, -at.weight * at.slack)
+            foreseen = at.moved(straight, at.reach(straight))
+            center = gap / there.sum() * (float((foreseen.weight * foreseen.slack).sum()) / gap) ** 3
+            bent = at.change(a, equations, short, there * (center - at.weight * at.slack - straight.weight * straight.slack))
+            reach = at.reach(bent)
+            at = at.moved(bent, 1.0 if reach == 1.0 else _BACK * reach)
+        y = at.y.copy()
         y[:, 0] = 0.0
         return np.where(there, c - _by_row(a, y), np.inf).min(axis=1), y[:, 1:]
 
@@ -102,6 +93,29 @@ class Chain:
         place = np.arange(1, 1 + size)
         across[:, place, place] -= self.beside
         return _Equations(block, across)
+
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """m and d (n + 1, 1 + size), what rows leave and what they weigh (n, rows); or a change of these."""
+
+    y: Floats
+    slack: Floats
+    weight: Floats
+
+    def change(self, a: Floats, equations: _Equations, short: Floats, product: Floats) -> _Point:
+        """Where all weights are to add up to what they are short of, and their product with the slack is to change so."""
+        more = product / self.slack
+        y = equations.solve(short - _by_column(a, more))
+        slack = -_by_row(a, y)
+        return _Point(y, slack, more - self.weight / self.slack * slack)
+
+    def reach(self, change: _Point) -> float:
+        """So much of a change, up to all, leaves slack and weights above zero."""
+        return min(_longest(self.slack, change.slack), _longest(self.weight, change.weight))
+
+    def moved(self, change: _Point, reach: float) -> _Point:
+        return _Point(self.y + reach * change.y, self.slack + reach * change.slack, self.weight + reach * change.weight)
 
 
 class _Equations:

@@ -175,7 +175,7 @@ class _Climb:
                 high, at_turn = self._best[-1].comes_to(), turn
             if search.steps > most or turn - at_turn > _IN_VAIN:
                 break
-            step = min(step * (_FREER if promised - before < little else _FURTHER if rose > _GOOD * (promised - before) else _NEARER if rose < 0 else 1.0), most_step)
+            step = min(step * _longer(rose, promised - before, little), most_step)
         # What a check leaves of the best may be less than the next best comes to.
         for _ in range(_CHECKS):
             lost = self._hold(min(_MOST_MORE * self._each, (most - search.steps) // (_TURNS * n)), _LAST)
@@ -204,3 +204,12 @@ class _Climb:
         lost = before - best.comes_to()
         self._held.append((best, before - _SAFETY * lost))
         return lost
+
+
+def _longer(rose: float, promised: float, little: float) -> float:
+    """What the next programme's step is longer by where V rose by so much of what was promised."""
+    if promised < little:
+        return _FREER
+    if rose > _GOOD * promised:
+        return _FURTHER
+    return _NEARER if rose < 0 else 1.0
