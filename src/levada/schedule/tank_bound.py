@@ -69,7 +69,7 @@ _KEPT = 8
 """So many V are kept, and the best of them by all that was seen since goes on."""
 
 _MORE, _MOST_MORE, _CHECKS, _TURNS = 4, 10, 3, 8
-"""A V is held against so many times the draws of a search, and at the end against up to so many, as long as true steps are left for some such turns; so many V are then, one after the other."""
+"""A V is held against so many times the draws of a search, and at the end against up to so many, as long as true steps are left for some such turns; so many V are then, one after the other. Where no more steps are left, as it was on the way."""
 
 _SAFETY = 3.0
 """Factor on what draws of its own take off a V: six times as many still took 0.1 to 0.3 % of the cost off where these had taken next to nothing."""
@@ -178,7 +178,8 @@ class _Climb:
             step = min(step * _longer(rose, promised - before, little), most_step)
         # What a check leaves of the best may be less than the next best comes to.
         for _ in range(_CHECKS):
-            lost = self._hold(min(_MOST_MORE * self._each, (most - search.steps) // (_TURNS * n)), _LAST)
+            each = min(_MOST_MORE * self._each, (most - search.steps) // (_TURNS * n))
+            lost = self._hold(each, _LAST) if each > _MORE * self._each else self._hold()
             self._tell(teller)
             if lost < little:
                 break
