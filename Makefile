@@ -4,7 +4,7 @@
 PYTHON ?= $(shell for p in python3.11 python3; do command -v $$p >/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-# One thread of linear algebra each, as commands and workers have: on two cores small products are no faster with two.
+# One thread of linear algebra each, as commands and workers have.
 export OPENBLAS_NUM_THREADS = 1
 .DEFAULT_GOAL := help
 .PHONY: help setup dev demo clean-demo test lint types layers unit system browser bench bench-schedule bench-replan bench-forecast bench-forecast-robust bench-forecast-cost bench-runs bench-kills lock reference clean

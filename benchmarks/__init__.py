@@ -8,3 +8,8 @@ plans.py      a whole plan for each of the demo's utilities: seconds, cost, boun
 forecast.py   errors of forecasts beside the naive one and a contest's competitors
 spine.py      the running product: file closed -> readings -> plan, load, memory
 """
+
+import os
+
+# As commands and workers have it, and before numpy is loaded: bounds come to the same bits, and seconds are those of one thread.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -32,7 +32,7 @@ from levada.schedule.tank_values import TankValues
 
 __all__ = ["bound_by_tanks"]
 
-_METHOD = "approximate dynamic programming over tank levels (values that add up over tanks, by linear programming over steps in EPANET, held against others)"
+_METHOD = "approximate dynamic programming over tank levels (values that add up, by concave programmes over steps in EPANET, held against others)"
 
 _MOST_KINDS = 1000
 _STEEP = 1.5
@@ -166,13 +166,13 @@ class _Climb:
             rose = last.comes_to() - before
             self._best = sorted(self._best, key=_Tried.comes_to)[-_KEPT:]
             is_at_the_top = promised - before < little and step >= most_step
-            if is_at_the_top or turn % _OFTEN == 0 or self._cost - self._best[-1].comes_to() <= gap * abs(self._cost):
+            if is_at_the_top or turn % _OFTEN == 0 or self._leaves_little(self._best[-1].comes_to(), gap):
                 lost, told = self._hold(), self.told()
                 self._tell(teller)
-                if (is_at_the_top and lost < little) or (told is not None and self._cost - told <= gap * abs(self._cost)):
+                if (is_at_the_top and lost < little) or (told is not None and self._leaves_little(told, gap)):
                     break
-            if self._best[-1].comes_to() > high + little:
-                high, at_turn = self._best[-1].comes_to(), turn
+            if (now := self._best[-1].comes_to()) > high + little:
+                high, at_turn = now, turn
             if search.steps > most or turn - at_turn > _IN_VAIN:
                 break
             step = min(step * _longer(rose, promised - before, little), most_step)
@@ -183,6 +183,10 @@ class _Climb:
             self._tell(teller)
             if lost < little:
                 break
+
+    def _leaves_little(self, value: float, gap: float) -> bool:
+        """Whether a value leaves no more than such a share of the cost."""
+        return self._cost - value <= gap * abs(self._cost)
 
     def _tell(self, teller: Teller) -> None:
         if not teller("values by tank", bound=self.told()):

@@ -1,6 +1,6 @@
 """Looking for the true steps that lower V most: where planes through those seen have it too high, near those seen that come to least, and anywhere.
 
-What V gains in a step bends at its nodes alone, so a plane's worst is at one, or at an edge of what can be reached: one tank after the other is put to the best of these.
+What V gains in a step bends at its nodes alone, so a plane's worst is at one, or at an edge of what can be reached: one tank after the other is put to the best of these. Nodes along several tanks at once are met by what is drawn near the worst steps alone.
 """
 
 from __future__ import annotations
