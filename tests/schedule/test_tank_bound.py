@@ -32,7 +32,7 @@ def _bound(problem: PumpingProblem, schedule: PumpSchedule, cost: float, work: W
     fit = fitted(plant, zones, rng, Work(hull_solves=2000), Teller(None, plant))
     assert fit is not None
     found = bound_by_tanks(plant, fit, relaxation.water, schedule, cost, rng, work or Work(tank_steps=12_000), 0.0, teller or Teller(None, plant))
-    return found, relaxation.value if relaxation.value is not None else -np.inf
+    return None if found is None else found.bound(cost), relaxation.value if relaxation.value is not None else -np.inf
 
 
 def _drawn(problem: PumpingProblem, seed: int) -> tuple[Plant, Fitted, np.random.Generator]:
@@ -133,8 +133,9 @@ def test_without_zones_it_is_over_what_levels_were_seen_to_change_by() -> None:
     plant, fit, rng = _drawn(problem, 3)
     found = bound_by_tanks(plant, fit, np.full((plant.n + 1, plant.tanks), 2.0), best[1], best[0], rng, Work(tank_steps=12_000), 0.0, Teller(None, plant))
     assert found is not None
-    assert found.value is not None
-    assert 0.0 < found.value <= best[0] + 1e-9
+    value = found.bound(best[0]).value
+    assert value is not None
+    assert 0.0 < value <= best[0] + 1e-9
 
 
 def test_there_is_none_with_too_few_true_steps_or_where_water_is_worth_nothing() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -21,15 +20,15 @@ from levada.schedule.improve import improve
 from levada.schedule.kicks import kicked
 from levada.schedule.mend import mend, usual_speeds
 from levada.schedule.models import fit_models
-from levada.schedule.near import Lever, is_large, levers_of
+from levada.schedule.near import Lever, levers_of
 from levada.schedule.near_search import are_states_lost, search_near
 from levada.schedule.outlook import Outlook, outlook_by_levels, outlook_by_water
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.problem import Work
 from levada.schedule.progress import Stopped, Teller
+from levada.schedule.race import race
 from levada.schedule.reach import Zone, reach
 from levada.schedule.reach import whole as all_levels
-from levada.schedule.replan import Descent, go_together, onward
 from levada.schedule.rules import set_valves
 from levada.schedule.search import Actions, Lean, actions_of, beam
 from levada.schedule.settle import settled
@@ -58,14 +57,8 @@ OPEN = 0.02
 _FAR = 0.05
 """An earlier plan is far from the best schedule where its cost differs by so great a share, or it breaks limits so much."""
 
-_RACE = (0.2, 0.3, 0.5)
-"""Shares of a schedule's quick programmes in each round of the race."""
-
 _SPARSE = 10
 """Of the simulated steps one in so many is checked where the search was told to stop."""
-
-_MORE = 3
-"""How many times more programmes there are as long as limits are broken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -283,25 +276,11 @@ class _Hunt:
             self._begin(self._beam(self.outlooks[0], max(self.work.beam // 2, 1), lean), most)
 
     def _race(self, starts: list[Candidate]) -> None:
-        """A race of quick programmes from several schedules, since better valleys are not seen from afar: the better half of them goes on, and further
-        each time. The winner goes on thoroughly, three times as far where limits are broken: it ends by itself where nothing more is promised."""
-        starts = list({c.key: c for c in starts}.values())
-        if not starts or not self.work.quick_programmes or self.teller.is_stopped:
-            return
-        if is_large(self.plant, self._levers):
-            starts = sorted(starts, key=lambda c: c.objective(self.price))[:1]
-        ways = [Descent(self.runner, start, self._levers, self.price, self.teller) for start in starts]
-        for share in _RACE:
-            if self._is_proved():
-                return
-            go_together(ways, math.ceil(share * self.work.quick_programmes))
-            self.found |= {way.best.key: way.best for way in ways}
-            ways = onward(ways, self.price)
-        way = ways[0]
-        if self._is_proved():
-            return
-        way.go(self.work.programmes * (1 if way.best.severity == 0 else _MORE), thoroughly=True)
-        self.found[way.best.key] = way.best
+        def is_over(bests: list[Candidate]) -> bool:
+            self.found |= {c.key: c for c in bests}
+            return self._is_proved()
+
+        race(self.runner, starts, self._levers, self.price, self.work, self.teller, is_over)
 
     def _kick(self) -> None:
         """Other valleys beside the best schedule's, where the bound leaves more open than is worth waiting for."""

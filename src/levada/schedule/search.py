@@ -24,7 +24,7 @@ from levada.schedule.models import Models
 from levada.schedule.plant import Ints, Plant
 from levada.schedule.surface import joined
 
-__all__ = ["BROKEN", "Actions", "Candidate", "Forecast", "Lean", "Outlook", "actions_of", "beam"]
+__all__ = ["BROKEN", "Actions", "Candidate", "Forecast", "Lean", "Outlook", "actions_of", "beam", "keep"]
 
 _MOST_ACTIONS = 48
 
@@ -165,7 +165,7 @@ def beam(
             total += outlook(k + 1, ahead.x, a.counts[j], used[i, j])
         score = total + price * penalty(amiss) + state.leaned[i] + lean.of(ahead.grid_kw, ahead.totals, price)
         first = state.past[i, 0] if k else a.counts[j]
-        kept = _keep(score, ahead.x, a.counts[j], used[i, j], first if bars.is_periodic else np.zeros_like(first), limited, width)
+        kept = keep(score, ahead.x, a.counts[j], used[i, j], first if bars.is_periodic else np.zeros_like(first), limited, width)
         i, j = i[kept], j[kept]
         step = runner.steps(k, state.volume[i], a.counts[j], a.speeds[j], a.choices[j])
         grid = whole.grid_kw(np.full(len(i), k), step.power)
@@ -191,7 +191,7 @@ def beam(
     return found
 
 
-def _keep(score: Floats, x: Floats, counts: Ints, starts: Ints, first: Ints, limited: Bools, width: int) -> Ints:
+def keep(score: Floats, x: Floats, counts: Ints, starts: Ints, first: Ints, limited: Bools, width: int) -> Ints:
     """Rows to keep: of states alike (counts, starts, first counts, cell of volumes) the best, and of those `width`, spread over starts
     used and volume stored."""
     best_first = np.lexsort((np.arange(len(score)), score))

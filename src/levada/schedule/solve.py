@@ -35,7 +35,8 @@ from levada.schedule.room import SEARCHES, SHIFTS, with_room
 from levada.schedule.scenarios import scenario_violations, solve_with_scenarios
 from levada.schedule.steady import steadied
 from levada.schedule.switches import Switches
-from levada.schedule.tank_bound import bound_by_tanks
+from levada.schedule.tank_beam import search_by_tanks
+from levada.schedule.tank_bound import ByTanks, bound_by_tanks
 
 __all__ = ["Solution", "explain_schedule", "solve"]
 
@@ -272,14 +273,29 @@ def _solve_once(plant: Plant, work: Work, teller: Teller, start: PumpSchedule | 
         if is_open and not (judged := plant.simulator.run(best)).violations:
             fit = fitted(plant, found.zones, rng, work, teller)
             if fit is not None:
-                values = bound_by_tanks(plant, fit, found.water, best, judged.cost, rng, work, max(work.gap, broad.OPEN), teller)
-                bounds += [] if values is None else [values]
+                by_tanks = bound_by_tanks(plant, fit, found.water, best, judged.cost, rng, work, max(work.gap, broad.OPEN), teller)
+                if by_tanks is not None:
+                    best, others, judged = _led(plant, fits, by_tanks, best, others, judged, work, teller)
+                    bounds = [*(replace(b, cost=judged.cost) for b in bounds), by_tanks.bound(judged.cost)]
                 hull = None if is_over(_MUCH, *bounds) else bound_by_hull(plant, fit, best, judged.cost, rng, teller)
                 bounds += [] if hull is None else [hull]
         # Values are held against what has been simulated since.
         level_bound = None if by_level is None else by_level.bound()
     bounds += [] if level_bound is None else [level_bound]
     return _Found(schedule=best if best is not None else rules_within_starts(plant, fits), others=others, spare=spare, bounds=bounds, water=water)
+
+
+def _led(
+    plant: Plant, fits: Fits, by_tanks: ByTanks, best: PumpSchedule, others: list[PumpSchedule], judged: Trajectory, work: Work, teller: Teller
+) -> tuple[PumpSchedule, list[PumpSchedule], Trajectory]:
+    """The best schedule, the others and the simulation of the best, after a search led by values by tank where these leave more open than is worth waiting for."""
+    if teller.is_stopped or _is_proved([by_tanks.bound(judged.cost)], max(work.gap, broad.OPEN)):
+        return best, others, judged
+    schedule = search_by_tanks(Runner(plant, fits), by_tanks.lead(), judged.cost, SEVERITY * full_cost(plant), work, teller)
+    led = None if schedule is None else plant.simulator.run(schedule)
+    if schedule is None or led is None or _order(led) >= _order(judged):
+        return best, others, judged
+    return schedule, [*others, best], led
 
 
 def explain_schedule(problem: PumpingProblem, schedule: PumpSchedule, engine: Callable[[PumpingProblem], Engine] = Simulator) -> tuple[SwitchReason, ...]:

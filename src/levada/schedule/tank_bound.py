@@ -25,12 +25,13 @@ from levada.schedule.joint import JointConfigurations, joint_choices
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
 from levada.schedule.progress import Stopped, Teller
+from levada.schedule.tank_beam import Lead
 from levada.schedule.tank_programme import best_near
 from levada.schedule.tank_search import TankSearch
 from levada.schedule.tank_steps import Seen, lowest, of_schedule, simulated
 from levada.schedule.tank_values import TankValues
 
-__all__ = ["bound_by_tanks"]
+__all__ = ["ByTanks", "bound_by_tanks"]
 
 _METHOD = "approximate dynamic programming over tank levels (values that add up, by concave programmes over steps in EPANET, held against others)"
 
@@ -77,8 +78,8 @@ _SAFETY = 3.0
 
 def bound_by_tanks(
     plant: Plant, fitted: Fitted, water: Floats, schedule: PumpSchedule, cost: float, rng: np.random.Generator, work: Work, gap: float, teller: Teller
-) -> Bound | None:
-    """The bound beside a schedule without violations that costs `cost`, with the worth of a full tank's content by instant and tank, (n + 1, tanks). It ends once it leaves no more than `gap` of the cost. None where this is not
+) -> ByTanks | None:
+    """V beside a schedule without violations that costs `cost`, with the worth of a full tank's content by instant and tank, (n + 1, tanks). It ends once it leaves no more than `gap` of the cost. None where this is not
     for the plant, or was stopped before it had one."""
     worth = float(water.max(initial=0.0))
     if not (worth > 0 and _is_for(plant)) or work.tank_steps < _least(plant) or teller.is_stopped:
@@ -98,7 +99,26 @@ def bound_by_tanks(
         climb.up(most, gap, teller)
     value = climb.told()
     # A step that the schedule holds by a rounding alone may hold nowhere: then nothing is known of it.
-    return None if value is None or not np.isfinite(value) else Bound(value=value, method=_METHOD, cost=cost, samples=search.steps, work={"tank_steps": search.steps})
+    return None if value is None or not np.isfinite(value) else ByTanks(climb, search)
+
+
+class ByTanks:
+    """Values by tank that were held: the bound that they give, and a lead for a search (tank_beam.py)."""
+
+    def __init__(self, climb: _Climb, search: TankSearch) -> None:
+        self._climb, self._search = climb, search
+
+    def bound(self, cost: float) -> Bound:
+        """The bound beside a schedule that costs `cost`, by all that has been simulated until now."""
+        self._climb.see(simulated(self._search.joint))
+        return Bound(value=self._climb.told(), method=_METHOD, cost=cost, samples=self._search.steps, work={"tank_steps": self._search.steps})
+
+    def lead(self) -> Lead:
+        """The V that tells most, with planes through all steps seen."""
+        values, seen = self._climb.values(), self._climb.seen
+        held = np.zeros((values.plant.n, len(self._search.joint)), bool)
+        held[seen.step, seen.kind] = True
+        return Lead(self._search.joint, values, self._search.planes.through(seen), held)
 
 
 def _is_for(plant: Plant) -> bool:
@@ -129,7 +149,7 @@ class _Climb:
     """The way of V up, and the steps seen on it: the best V so far, the best last; those that were held against draws of their own, with what they came to less what these found."""
 
     def __init__(self, values: TankValues, search: TankSearch, seen: Seen, cost: float) -> None:
-        self._search, self._seen, self._cost = search, seen, cost
+        self._search, self.seen, self._cost = search, seen, cost
         self._best = [_Tried(values, seen)]
         self._held: list[tuple[_Tried, float]] = []
         self._each = _LEAST_EACH
@@ -138,7 +158,7 @@ class _Climb:
         """So many true steps are affordable, by a few random ones: tanks that are cut off and let in again by turns take many solves a step. Raises Stopped when told to."""
         plant = self._search.joint.plant
         before = plant.simulator.solves
-        self._see(self._search.anywhere(_EACH))
+        self.see(self._search.anywhere(_EACH))
         solves = max(1.0, (plant.simulator.solves - before) / self._search.steps)
         return int(_MOST_LINKS / (solves * max(len(plant.problem.network.links), 1)))
 
@@ -146,7 +166,7 @@ class _Climb:
         """Climb for up to so many true steps. Raises Stopped when told to."""
         search, n, little = self._search, self._search.joint.plant.n, _LITTLE * abs(self._cost)
         self._each = min(most // (_SEARCHES * n), _MOST_EACH)
-        self._see(search.anywhere(min(_EACH_KIND * len(search.joint), most // (_AT_FIRST * n))))
+        self.see(search.anywhere(min(_EACH_KIND * len(search.joint), most // (_AT_FIRST * n))))
         if not np.isfinite(self._best[-1].comes_to()):
             return
         rows_of_each = min(_ROWS, _ALL_ROWS // n)
@@ -156,13 +176,13 @@ class _Climb:
         for turn in range(1, _ITERATIONS + 1):
             self._tell(teller)
             best, before = self._best[-1], self._best[-1].comes_to()
-            rows = np.union1d(lowest(best.values, self._seen, rows_of_each), lowest(last.values, self._seen, rows_of_each))
-            values, promised = best_near(best.values, self._seen.rows(rows), step)
-            last = _Tried(values, self._seen)
+            rows = np.union1d(lowest(best.values, self.seen, rows_of_each), lowest(last.values, self.seen, rows_of_each))
+            values, promised = best_near(best.values, self.seen.rows(rows), step)
+            last = _Tried(values, self.seen)
             self._best.append(last)
             # What is refuted by a step that was seen needs no others: that step is in the next programme.
             if last.comes_to() > before:
-                self._see(search.worst(last.values, self._seen, self._each, little))
+                self.see(search.worst(last.values, self.seen, self._each, little))
             rose = last.comes_to() - before
             self._best = sorted(self._best, key=_Tried.comes_to)[-_KEPT:]
             is_at_the_top = promised - before < little and step >= most_step
@@ -196,15 +216,20 @@ class _Climb:
         """The best of what was held, by all that was seen since; None where nothing was yet."""
         return max((min(value, tried.comes_to()) for tried, value in self._held), default=None)
 
-    def _see(self, more: Seen) -> None:
-        self._seen = self._seen.joined(more)
+    def values(self) -> TankValues:
+        """The V of what is told. Raises ValueError where nothing was held yet."""
+        return max(self._held, key=lambda held: min(held[1], held[0].comes_to()))[0].values
+
+    def see(self, more: Seen) -> None:
+        """All V kept are held against these steps too."""
+        self.seen = self.seen.joined(more)
         for tried in {*self._best, *(tried for tried, _ in self._held)}:
             tried.see(more)
 
     def _hold(self, each: int = 0, least: float = _LEAST) -> float:
         """Hold the best V against draws of its own, so many or more in each step of the horizon and turn, until turns find no more than such a share of the cost. What these come below the steps seen before."""
         best, before = self._best[-1], self._best[-1].comes_to()
-        self._see(self._search.worst(best.values, self._seen, max(each, _MORE * self._each), least * abs(self._cost)))
+        self.see(self._search.worst(best.values, self.seen, max(each, _MORE * self._each), least * abs(self._cost)))
         self._best.sort(key=_Tried.comes_to)
         lost = before - best.comes_to()
         self._held.append((best, before - _SAFETY * lost))

@@ -40,14 +40,14 @@ _THERE, _BESIDE = 0.5, 0.1
 
 
 class TankSearch:
-    """Steps of a plant over what can be reached; `steps`: how many were run."""
+    """Steps of a plant over what can be reached; `steps`: how many were run; `planes`: those through solves."""
 
     def __init__(self, joint: JointConfigurations, fitted: Fitted, rng: np.random.Generator, pause: Callable[[], object] = lambda: None) -> None:
         """Between pieces of a few seconds' work there is a `pause`."""
         self.joint, self.steps, self._rng, self._pause = joint, 0, rng, pause
         self._states = fitted.states_of_steps(joint.plant)
         self._d = np.stack([z.d for z in fitted.zones])
-        self._planes = planes_of_solves(joint, fitted.models)
+        self.planes = planes_of_solves(joint, fitted.models)
 
     def anywhere(self, each: int) -> Seen:
         """True steps of about so many states of each step, at configurations in turn."""
@@ -72,7 +72,7 @@ class TankSearch:
 
     def worst(self, values: TankValues, seen: Seen, each: int, little: float) -> Seen:
         """True steps at which V may be too high: by planes and anywhere, then in turns near those that come to least by then, `each` in each step of the horizon, until two turns were in vain: the sum of the least fell by no more than `little`."""
-        step, kind, x = self._by_planes(values, self._planes.through(seen), each // _FIRST)
+        step, kind, x = self._by_planes(values, self.planes.through(seen), each // _FIRST)
         found = self._run(step, kind, x).joined(self.anywhere(each // _FIRST))
         least = np.minimum(seen.least(values), found.least(values))
         # V is the same in all turns, so that of what was seen before no other rows count.
