@@ -30,17 +30,14 @@ from levada.schedule.tank_values import TankValues
 
 __all__ = ["Lead", "search_by_tanks"]
 
-_STARTS = (3e-4, 1e-3)
-"""What a start is paid, as shares of the cost."""
-
-_LOWER = (0.0, 0.01)
-"""What tanks are taken to be lower by at the end, as shares of the whole."""
+_BEAMS = ((0.01, 3e-4), (0.0, 1e-3), (0.0, 3e-4), (0.01, 1e-3))
+"""For each beam what tanks are taken to be lower by at the end, as a share of the whole, and what a start is paid, as a share of the cost."""
 
 _MOST_ROWS, _LEAST_ROWS, _KEPT = 1600, 240, 8
 """Steps that are run at an instant at most and at least; of those one in so many is kept."""
 
-_MOST_LINKS = 20_000_000
-"""Solves of a beam times links of the network: some ten seconds."""
+_MOST_LINKS, _ALL_LINKS = 20_000_000, 40_000_000
+"""Solves times links of the network, of a beam and of all: some ten seconds, and twice as many."""
 
 _TURNS = 4
 """So often are the next best steps run as well, where of those before too few hold all limits."""
@@ -82,21 +79,23 @@ def search_by_tanks(runner: Runner, lead: Lead, cost: float, price: float, work:
     def ranked() -> list[Candidate]:
         return sorted(found.values(), key=lambda c: c.objective(price))
 
-    for lower in _LOWER:
-        for share in _STARTS:
-            if not teller("search"):
-                break
-            trials = _beam(runner, lead, abs(cost), share * abs(cost), lower, price)
-            is_over([c for c in runner.simulate_all(trials) if c is not None] if trials else [])
+    rows, links = _rows(runner)
+    for lower, share in _BEAMS[: max(1, _ALL_LINKS // links)]:
+        if not teller("search"):
+            break
+        trials = _beam(runner, lead, rows, abs(cost), share * abs(cost), lower, price)
+        is_over([c for c in runner.simulate_all(trials) if c is not None] if trials else [])
     race(runner, ranked()[:_RACE], levers_of(runner.plant), price, work, teller, is_over)
     return settled(runner, ranked()[:_RACE], price, teller, programmes=work.quick_programmes > 0)[1] if found else None
 
 
-def _rows(runner: Runner) -> int:
-    """How many steps are run at an instant."""
+def _rows(runner: Runner) -> tuple[int, int]:
+    """How many steps a beam runs at an instant, and how many solves times links that takes."""
     problem = runner.plant.problem
     solves = sum(-(-int(s) // problem.hydraulic_step_s) for s in problem.steps.durations_s)
-    return int(np.clip(_MOST_LINKS // (solves * max(len(problem.network.links), 1)), _LEAST_ROWS, _MOST_ROWS))
+    links = solves * max(len(problem.network.links), 1)
+    rows = int(np.clip(_MOST_LINKS // links, _LEAST_ROWS, _MOST_ROWS))
+    return rows, rows * links
 
 
 @dataclass(frozen=True)
@@ -112,10 +111,10 @@ class _States:
     starts: Ints
 
 
-def _beam(runner: Runner, lead: Lead, scale: float, per_start: float, lower: float, price: float) -> list[Trial]:
+def _beam(runner: Runner, lead: Lead, rows: int, scale: float, per_start: float, lower: float, price: float) -> list[Trial]:
     """The best schedules of a beam that fit, the best first."""
     plant, whole, joint = runner.plant, runner.whole, lead.joint
-    bars, classes, rows = Bars(plant), len(plant.classes), _rows(runner)
+    bars, classes = Bars(plant), len(plant.classes)
     wear = np.array([whole.wear(c) for c in range(classes)])
     limited = bars.starts.min(axis=0) < plant.n * plant.class_size / 2
     s = _States(
