@@ -15,7 +15,7 @@ from levada.schedule.first import full_cost
 from levada.schedule.hull_fit import fitted
 from levada.schedule.plant import Plant
 from levada.schedule.problem import Work
-from levada.schedule.progress import Teller
+from levada.schedule.progress import Progress, Teller
 from levada.schedule.tank_beam import Lead, search_by_tanks
 from levada.schedule.tank_bound import ByTanks, bound_by_tanks
 
@@ -30,8 +30,8 @@ def _held(problem: PumpingProblem, schedule: PumpSchedule, cost: float) -> tuple
     return plant, found
 
 
-def _led(plant: Plant, lead: Lead, cost: float) -> PumpSchedule | None:
-    return search_by_tanks(Runner(plant, Fits(plant)), lead, cost, SEVERITY * full_cost(plant), Work(quick_programmes=0), Teller(None, plant))
+def _led(plant: Plant, lead: Lead, cost: float, teller: Teller | None = None) -> PumpSchedule | None:
+    return search_by_tanks(Runner(plant, Fits(plant)), lead, cost, SEVERITY * full_cost(plant), Work(quick_programmes=0), teller or Teller(None, plant))
 
 
 @pytest.mark.parametrize("demand_l_per_s", [10.0, 16.0, 21.0])
@@ -70,3 +70,19 @@ def test_where_no_configuration_was_seen_to_hold_there_is_no_schedule() -> None:
     lead = by_tanks.lead()
     lead.held[2] = False
     assert _led(plant, lead, best[0]) is None
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_told_to_stop_it_ends_at_once(times: int) -> None:
+    problem = two_tanks()
+    best = best_by_trying_all(problem)
+    assert best is not None
+    plant, by_tanks = _held(problem, best[1], best[0])
+    told: list[Progress] = []
+
+    def stop(progress: Progress) -> bool:
+        told.append(progress)
+        return len(told) < times
+
+    assert _led(plant, by_tanks.lead(), best[0], Teller(stop, plant)) is None
+    assert len(told) == times

@@ -48,7 +48,6 @@ _FAR, _FAR_COSTS = 0.02, 1.0
 _FITTING, _EACH = 40, 2
 """So many of a beam's best are tried for starts by pump, and so many of those that fit are simulated as a whole."""
 
-
 _RACE = 4
 """So many of the best of all beams go on by programmes."""
 
@@ -73,6 +72,7 @@ def search_by_tanks(runner: Runner, lead: Lead, cost: float, price: float, work:
     found: dict[bytes, Candidate] = {}
 
     def is_over(bests: list[Candidate]) -> bool:
+        """Notes what was found: nothing but the end of the way ends it, since its bound is what leads."""
         found.update({c.key: c for c in bests})
         return False
 
@@ -81,10 +81,9 @@ def search_by_tanks(runner: Runner, lead: Lead, cost: float, price: float, work:
 
     rows, links = _rows(runner)
     for lower, share in _BEAMS[: max(1, _ALL_LINKS // links)]:
-        if not teller("search"):
-            break
-        trials = _beam(runner, lead, rows, abs(cost), share * abs(cost), lower, price)
+        trials = _beam(runner, lead, rows, abs(cost), share * abs(cost), lower, price, teller)
         is_over([c for c in runner.simulate_all(trials) if c is not None] if trials else [])
+        teller("search", min((c.cost for c in found.values() if c.severity == 0), default=None))
     race(runner, ranked()[:_RACE], levers_of(runner.plant), price, work, teller, is_over)
     return settled(runner, ranked()[:_RACE], price, teller, programmes=work.quick_programmes > 0)[1] if found else None
 
@@ -111,8 +110,8 @@ class _States:
     starts: Ints
 
 
-def _beam(runner: Runner, lead: Lead, rows: int, scale: float, per_start: float, lower: float, price: float) -> list[Trial]:
-    """The best schedules of a beam that fit, the best first."""
+def _beam(runner: Runner, lead: Lead, rows: int, scale: float, per_start: float, lower: float, price: float, teller: Teller) -> list[Trial]:
+    """The best schedules of a beam that fit, the best first; none where it was told to stop."""
     plant, whole, joint = runner.plant, runner.whole, lead.joint
     bars, classes = Bars(plant), len(plant.classes)
     wear = np.array([whole.wear(c) for c in range(classes)])
@@ -130,6 +129,8 @@ def _beam(runner: Runner, lead: Lead, rows: int, scale: float, per_start: float,
         return np.asarray(whole.stored(volume) + price * penalty(whole.end(volume)), np.float64).reshape(x.shape[:-1])
 
     for k in range(plant.n):
+        if not teller("search"):
+            return []
         x, ready = plant.state(s.volume), np.flatnonzero(joint.ready[k] & lead.held[k])
         counts, choices = joint.counts[ready], joint.choices[ready]
         begun, used, broken = bars.look(k, s.past, s.used, counts)
