@@ -33,8 +33,11 @@ __all__ = ["Lead", "search_by_tanks"]
 _BEAMS = ((0.01, 3e-4), (0.0, 1e-3), (0.0, 3e-4), (0.01, 1e-3))
 """For each beam what tanks are taken to be lower by at the end, as a share of the whole, and what a start is paid, as a share of the cost."""
 
-_MOST_ROWS, _LEAST_ROWS, _KEPT = 1600, 240, 8
-"""Steps that are run at an instant at most and at least; of those one in so many is kept."""
+_MOST_ROWS, _LEAST_ROWS, _KEPT = 6400, 240, 8
+"""Steps that are run at an instant at most and at least; of those one in so many is kept. With a quarter of the most, whether grown 5/4's best valley was found hung on which of the V that tell as much led."""
+
+_MOST_RANKED = 60_000
+"""States kept times configurations."""
 
 _MOST_LINKS, _ALL_LINKS = 20_000_000, 40_000_000
 """Solves times links of the network, of a beam and of all: some ten seconds, and twice as many."""
@@ -79,7 +82,7 @@ def search_by_tanks(runner: Runner, lead: Lead, cost: float, price: float, work:
     def ranked() -> list[Candidate]:
         return sorted(found.values(), key=lambda c: c.objective(price))
 
-    rows, links = _rows(runner)
+    rows, links = _rows(runner, lead)
     for lower, share in _BEAMS[: max(1, _ALL_LINKS // links)]:
         trials = _beam(runner, lead, rows, abs(cost), share * abs(cost), lower, price, teller)
         is_over([c for c in runner.simulate_all(trials) if c is not None] if trials else [])
@@ -88,12 +91,13 @@ def search_by_tanks(runner: Runner, lead: Lead, cost: float, price: float, work:
     return settled(runner, ranked()[:_RACE], price, teller, programmes=work.quick_programmes > 0)[1] if found else None
 
 
-def _rows(runner: Runner) -> tuple[int, int]:
+def _rows(runner: Runner, lead: Lead) -> tuple[int, int]:
     """How many steps a beam runs at an instant, and how many solves times links that takes."""
     problem = runner.plant.problem
     solves = sum(-(-int(s) // problem.hydraulic_step_s) for s in problem.steps.durations_s)
     links = solves * max(len(problem.network.links), 1)
-    rows = int(np.clip(_MOST_LINKS // links, _LEAST_ROWS, _MOST_ROWS))
+    most = min(_MOST_ROWS, _MOST_LINKS // links, _KEPT * _MOST_RANKED // len(lead.joint))
+    rows = max(_LEAST_ROWS, most)
     return rows, rows * links
 
 
