@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.hydraulics.networks import problem_for, small_inp
 from tests.schedule.small_networks import Small
 
 from benchmarks import anytown_modified
 from levada.domain.pumping import PumpSchedule
 from levada.hydraulics.audit import audit
+from levada.hydraulics.inp import read_network
 from levada.hydraulics.simulate import Simulator, TankShape
 
 needs_data = pytest.mark.skipif(
@@ -62,6 +64,37 @@ def test_a_step_does_not_depend_on_what_was_simulated_before() -> None:
     a, b = fresh.step(3, volume, on, on.astype(float)), used.step(3, volume, on, on.astype(float))
     assert a.volume.tobytes() == b.volume.tobytes()
     assert a.cost == b.cost
+
+
+def test_flows_that_never_settle_to_the_last_digit_are_balanced_by_the_files_own_accuracy() -> None:
+    """Two mains with valves into a zone that draws next to nothing: what EPANET's iterations leave of its flow there is about a ten-thousandth."""
+    zone = """[JUNCTIONS]
+ J3 10 0
+ J4 10 0
+ K 10 0.01
+ L 10 0.01
+[PIPES]
+ c J1 K 2000 60 120
+ d J2 J3 1000 300 120
+ e J2 J4 800 300 120
+ k K L 500 200 120
+ m L K 700 250 120
+[VALVES]
+ V J3 K 150 PRV 20 0
+ W J4 L 150 PRV 20 0"""
+    inp = small_inp(extra=zone, demand=0.01)
+    rough, fine = (problem_for(read_network(inp.replace("Accuracy 0.00001", f"Accuracy {a}").encode(), "zone.inp")) for a in (0.001, 0.00001))
+    on = np.zeros((4, 1), bool)
+    schedule = PumpSchedule(on=on, speed=on.astype(float))
+    unsettled = set()
+    for level_m in np.linspace(1.5, 4.5, 7):
+        begun = {"initial_level_m": np.array([level_m]), "end_level_m": np.array([1.0])}
+        found, verdict = Simulator(replace(rough, **begun)).run(schedule), audit(replace(rough, **begun), schedule)
+        assert verdict.accepted
+        assert not found.violations
+        np.testing.assert_allclose(found.level_m, verdict.trajectory.level_m, atol=1e-4)
+        unsettled |= {v.limit for v in Simulator(replace(fine, **begun)).run(schedule).violations}
+    assert unsettled == {"supply"}
 
 
 def test_a_limit_that_fails_for_a_while_is_one_violation_with_its_worst_amount() -> None:

@@ -37,7 +37,10 @@ from levada.hydraulics.tank_shape import TankShape
 __all__ = ["Simulator", "TankShape"]
 
 _ACCURACY = 1e-5
-"""EPANET's convergence criterion here, unless the file's own is finer: cold starts cost little, and steps should not differ by noise."""
+"""EPANET's convergence criterion here, its finest: cold starts cost little, and steps should not differ by noise."""
+
+_BALANCED = 1e-3
+"""Where valves hold back next to no flow, flows may never settle as finely as that. Such a solve counts as balanced by the file's own criterion, as far as that is this or finer."""
 
 _AT_LIMIT_M3 = 1e-6
 _STILL_M3_PER_S = 1e-6
@@ -71,6 +74,8 @@ class Simulator:
         self.problem = problem
         self.shapes = [TankShape.of(t) for t in network.tanks]
         self.project = project = native.Project(network.name, network.inp)
+        has_others = any(project.option(o) > 0 for o in (native.OPTION_HEADERROR, native.OPTION_FLOWCHANGE))
+        self._balanced = _ACCURACY if has_others else min(project.option(native.OPTION_ACCURACY), _BALANCED)
         project.set_option(native.OPTION_ACCURACY, _ACCURACY)
         self.floor_nodes = tuple(problem.pressure_floors_m)
         self.floors = np.array([problem.pressure_floors_m[n] for n in self.floor_nodes])
@@ -161,6 +166,7 @@ class Simulator:
         }  # fmt: skip
         scalars = {
             "length": units.length_m, "flow": units.flow_m3_per_s, "engine_flow": units.engine_flow_m3_per_s, "room": _ROOM_M, "tolerance": _STILL_M3_PER_S,
+            "balanced": self._balanced,
         }  # fmt: skip
         return native.Stepper(project, counts=counts, scalars=scalars, hydraulic_step=problem.hydraulic_step_s, arrays=arrays)
 

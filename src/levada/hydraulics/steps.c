@@ -17,9 +17,10 @@ extern int EN_setlinkvalue(EN_Project, int, int, double);
 extern int EN_setbasedemand(EN_Project, int, int, double);
 extern int EN_getnodevalue(EN_Project, int, int, double *);
 extern int EN_getlinkvalue(EN_Project, int, int, double *);
+extern int EN_getstatistic(EN_Project, int, double *);
 
-/* Codes of EPANET's header (epanet2_enums.h). */
-enum { TANKLEVEL = 8, DEMAND = 9, HEAD = 10, INITSTATUS = 4, INITSETTING = 5, FLOW = 8, ENERGY = 13, PUMP_STATE = 16, PUMP_OPEN = 3, INIT_FLOWS = 10 };
+/* Codes of EPANET's header (epanet2_enums.h), and its warning of a solve that is not balanced. */
+enum { TANKLEVEL = 8, DEMAND = 9, HEAD = 10, INITSTATUS = 4, INITSETTING = 5, FLOW = 8, ENERGY = 13, PUMP_STATE = 16, PUMP_OPEN = 3, INIT_FLOWS = 10, RELATIVE_ERROR = 1, UNBALANCED = 1 };
 enum { ERROR = 100 }; /* EPANET's codes from here on are errors, those below are warnings */
 
 /* Kinds of severity, in the order of simulate.SEVERITIES. */
@@ -34,6 +35,7 @@ typedef struct {
     int tanks, pumps, valves, nodes, links, sources, demands, caps, ports, groups;
     int hydraulic_step;
     double length, flow, engine_flow, room, tolerance;
+    double balanced; /* change of flow, as a share of all flow, below which a solve that was left unbalanced is balanced all the same */
     const int *tank_node, *pump_link, *valve_link, *node, *link, *source_node, *demand_node, *port_link;
     const double *area;                              /* (tanks) m2; 0 where the tank has a curve */
     const int *curve_start;                          /* (tanks + 1) into the curves */
@@ -117,6 +119,7 @@ static int solve(Plant *p, const double *volume, const double *speed, Solved *s)
     EN_initH(p->project, INIT_FLOWS);
     int code = EN_runH(p->project, &t), lost = code >= ERROR;
     p->solves++;
+    if (code == UNBALANCED && EN_getstatistic(p->project, RELATIVE_ERROR, &value) == 0 && value <= p->balanced) code = 0;
     for (int i = 0; i < p->tanks; i++) {
         EN_getnodevalue(p->project, p->tank_node[i], DEMAND, &value);
         s->inflow[i] = lost ? 0.0 : value * p->engine_flow;
