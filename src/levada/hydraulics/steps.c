@@ -18,9 +18,11 @@ extern int EN_setbasedemand(EN_Project, int, int, double);
 extern int EN_getnodevalue(EN_Project, int, int, double *);
 extern int EN_getlinkvalue(EN_Project, int, int, double *);
 extern int EN_getstatistic(EN_Project, int, double *);
+extern int EN_getcount(EN_Project, int, int *);
 
-/* Codes of EPANET's header (epanet2_enums.h), and its warning of a solve that is not balanced. */
-enum { TANKLEVEL = 8, DEMAND = 9, HEAD = 10, INITSTATUS = 4, INITSETTING = 5, FLOW = 8, ENERGY = 13, PUMP_STATE = 16, PUMP_OPEN = 3, INIT_FLOWS = 10, RELATIVE_ERROR = 1, UNBALANCED = 1 };
+/* Codes of EPANET's header (epanet2_enums.h), states of links and warnings among them. */
+enum { TANKLEVEL = 8, DEMAND = 9, HEAD = 10, INITSTATUS = 4, INITSETTING = 5, FLOW = 8, ENERGY = 13, PUMP_STATE = 16, PUMP_OPEN = 3, INIT_FLOWS = 10, LINK_COUNT = 2, RELATIVE_ERROR = 1, PRESSURE_HEAD = 11, CANNOT_DELIVER = 6 };
+enum { UNBALANCED = 1, VALVE = 5, NEGATIVE = 6 }; /* warnings */
 enum { ERROR = 100 }; /* EPANET's codes from here on are errors, those below are warnings */
 
 /* Kinds of severity, in the order of simulate.SEVERITIES. */
@@ -105,6 +107,26 @@ static void set_step(Plant *p, int step)
     p->step_now = step;
 }
 
+/* The code of a solve that EPANET left unbalanced. Of all that it could warn of it says this alone, so where flows are near enough to their balance the rest is looked for here:
+   water drawn at a pressure below zero, valves that cannot deliver. */
+static int of_unbalanced(const Plant *p)
+{
+    int links;
+    double value, drawn;
+    if (EN_getstatistic(p->project, RELATIVE_ERROR, &value) != 0 || value > p->balanced) return UNBALANCED;
+    for (int i = 0; i < p->demands; i++) {
+        EN_getnodevalue(p->project, p->demand_node[i], DEMAND, &drawn);
+        EN_getnodevalue(p->project, p->demand_node[i], PRESSURE_HEAD, &value);
+        if (drawn > 0 && value < 0) return NEGATIVE;
+    }
+    EN_getcount(p->project, LINK_COUNT, &links);
+    for (int i = 1; i <= links; i++) {
+        EN_getlinkvalue(p->project, i, PUMP_STATE, &value); /* of any link its state; a pump's are below these */
+        if (value >= CANNOT_DELIVER) return VALVE;
+    }
+    return 0;
+}
+
 /* One solve at these volumes. Returns EPANET's code. Where EPANET has no solution nothing moves and nothing is delivered. */
 static int solve(Plant *p, const double *volume, const double *speed, Solved *s)
 {
@@ -119,7 +141,7 @@ static int solve(Plant *p, const double *volume, const double *speed, Solved *s)
     EN_initH(p->project, INIT_FLOWS);
     int code = EN_runH(p->project, &t), lost = code >= ERROR;
     p->solves++;
-    if (code == UNBALANCED && EN_getstatistic(p->project, RELATIVE_ERROR, &value) == 0 && value <= p->balanced) code = 0;
+    if (code == UNBALANCED) code = of_unbalanced(p);
     for (int i = 0; i < p->tanks; i++) {
         EN_getnodevalue(p->project, p->tank_node[i], DEMAND, &value);
         s->inflow[i] = lost ? 0.0 : value * p->engine_flow;
