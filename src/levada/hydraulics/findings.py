@@ -10,6 +10,18 @@ from levada.domain.pumping import PumpingProblem, Violation
 
 __all__ = ["Finding", "clock", "describe"]
 
+_SUPPLY = {
+    1: "the network is not brought into balance",
+    2: "the network has no stable solution, links open and shut by turns",
+    3: "nodes that draw water are cut off",
+    5: "a valve cannot hold its setting",
+    6: "water is drawn at a pressure below zero",
+}
+"""What EPANET's warnings mean, by their number."""
+
+_ERRORS = 100
+"""EPANET's codes from here on are errors."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -67,5 +79,5 @@ def _violation(run: list[Finding], problem: PumpingProblem) -> Violation:
         case _ if element == "pumps":
             text = f"a pump that is on delivers nothing, or runs beyond the end of its curve, {when}"
         case _:
-            text = f"demand is not served everywhere (EPANET warning {int(amount)}) {when}"
+            text = f"{_SUPPLY.get(int(amount), 'the network has no solution')} (EPANET's {'warning' if amount < _ERRORS else 'error'} {int(amount)}) {when}"
     return Violation(limit=worst.limit, element=element, at_s=first.at_s, amount=amount, unit=worst.unit, text=text)
