@@ -14,6 +14,7 @@ The rules, of which the first five reproduce the published verdicts on published
 8. Valves stand from the first instant of a step as chosen for it. A valve that cannot deliver what it is set to is a fault of supply.
 9. Limits hold at each of the other hydraulic steps asked for, in a simulation of its own; costs and courses are those of the first.
 10. In a demand scenario only the tanks are judged, and not their levels at the end.
+11. Where EPANET does not bring all solves into balance as the file asks it to, it may try longer and with smaller steps, as its manual advises for networks with valves: what settles then counts.
 
 Nothing here is shared with the simulator of the search. Read `audit`, then `Run.solves` in audit_run.py. Limits: audit_operation.py (no
 hydraulics needed), audit_limits.py (at every solve), audit_scenarios.py; how a tank is judged: audit_tank.py; valves: audit_valves.py.
@@ -53,22 +54,10 @@ def audit(problem: PumpingProblem, schedule: PumpSchedule) -> Audit:
     if schedule.on.shape != problem.available.shape:
         raise ValueError(f"the schedule has shape {schedule.on.shape}, the problem {problem.available.shape}")
     check_choices(problem, schedule)
-    findings = Findings(problem.steps)
-    judge_operation(problem, schedule, findings)
-    with open_project(problem.network.inp, problem.network.name) as project:
-        run = Run(project, problem, schedule)
-        tank_limits, limits = TankLimits(problem, findings), SolveLimits(project, problem, schedule, findings)
-        for solve in run.solves():
-            tank_limits.look(run.tanks, solve.moment)
-            limits.look(solve)
-        if run.stopped is None:
-            tank_limits.look_at_end(run.tanks, run.end)
-        else:
-            moment, why = run.stopped
-            text = f"the rest of the horizon is neither simulated nor in the cost, because {why},"
-            findings.observe("supply", problem.network.name, text, moment, kind="engine", amount=0.0)
-        project.close()
-        _judge_warnings(project.report_lines(), findings)
+    run, pressure_m, findings, is_settled = _simulated(problem, schedule)
+    if not is_settled:
+        calmer = _simulated(problem, schedule, damped=True)
+        run, pressure_m, findings, _ = calmer if calmer[3] else (run, pressure_m, findings, False)
     bill = bill_of(problem, schedule, run.power_w, run.source_m3, run.stored_m3())
     _judge_source_days(problem, run.source_m3, findings)
     _judge_emissions(problem, bill, findings)
@@ -81,13 +70,36 @@ def audit(problem: PumpingProblem, schedule: PumpSchedule) -> Audit:
         level_m=run.level_m,
         flow_m3_per_s=run.flow_m3_per_s,
         power_w=run.power_w,
-        pressure_m=limits.pressure_m,
+        pressure_m=pressure_m,
         source_m3=run.source_m3,
         bill=bill,
         energy_kwh=run.energy_kwh,
         violations=violations,
     )
     return Audit(accepted=not violations, trajectory=trajectory, engine=ENGINE, hydraulic_step_s=problem.hydraulic_step_s)
+
+
+def _simulated(problem: PumpingProblem, schedule: PumpSchedule, *, damped: bool = False) -> tuple[Run, Floats, Findings, bool]:
+    """One run of EPANET, the pressures at the nodes with a floor, what is amiss, and whether EPANET came to the end with all solves in balance."""
+    findings = Findings(problem.steps)
+    judge_operation(problem, schedule, findings)
+    with open_project(problem.network.inp, problem.network.name) as project:
+        run = Run(project, problem, schedule, damped=damped)
+        tank_limits, limits = TankLimits(problem, findings), SolveLimits(project, problem, schedule, findings)
+        for solve in run.solves():
+            tank_limits.look(run.tanks, solve.moment)
+            limits.look(solve)
+        if run.stopped is None:
+            tank_limits.look_at_end(run.tanks, run.end)
+        else:
+            moment, why = run.stopped
+            text = f"the rest of the horizon is neither simulated nor in the cost, because {why},"
+            findings.observe("supply", problem.network.name, text, moment, kind="engine", amount=0.0)
+        project.close()
+        report = project.report_lines()
+        _judge_warnings(report, findings)
+    is_settled = run.stopped is None and not any(warning in line for line in report for warning in _UNSETTLED)
+    return run, limits.pressure_m, findings, is_settled
 
 
 def _judge_source_days(problem: PumpingProblem, source_m3: Floats, findings: Findings) -> None:
@@ -115,6 +127,9 @@ def _judge_emissions(problem: PumpingProblem, bill: Bill, findings: Findings) ->
 
 
 _WARNING = re.compile(r"WARNING: (.*?)(?: at (\d+):(\d\d):(\d\d) hrs)?\.?(?: (EXECUTION HALTED|System may be unstable)\.)?$")
+_UNSETTLED = ("System unbalanced", "Maximum trials exceeded")
+"""In EPANET's warnings of solves that are not in balance, or only just."""
+
 _JUDGED_ALREADY = ("Negative pressures", "Pump ")
 
 

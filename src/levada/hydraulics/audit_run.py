@@ -31,6 +31,10 @@ _MOST_SOLVES_A_DAY = 8640
 """Full tanks can pass water to and fro in ever shorter steps; beyond a solve every ten seconds the audit gives up and rejects."""
 
 
+_TRIALS, _DAMPED_FROM = 200, 0.1
+"""Where EPANET is to be patient: its trials of a solve, and the accuracy from which on steps are smaller and valves may change their state."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Solve:
     """One hydraulic solve and the time it stands for. flow_m3_per_s, power_kw (pumps,); source_m3_per_s (sources,) drawn from each."""
@@ -52,7 +56,8 @@ class Run:
     | stopped | when and why the rest of the horizon is not simulated; None where all of it is |
     """
 
-    def __init__(self, project: Project, problem: PumpingProblem, schedule: PumpSchedule) -> None:
+    def __init__(self, project: Project, problem: PumpingProblem, schedule: PumpSchedule, *, damped: bool = False) -> None:
+        """`damped`: EPANET takes smaller steps near the balance, and more of them."""
         self._project, self._ph, self._units = project, project.handle, project.units
         self._problem, self._schedule = problem, schedule
         n, pumps = schedule.on.shape
@@ -68,6 +73,9 @@ class Run:
         self._junctions = [toolkit.getnodeindex(ph, j.name) for j in problem.network.junctions]
         self._pumps = [toolkit.getlinkindex(ph, p.name) for p in problem.network.pumps]
         self._strip()
+        if damped:
+            toolkit.setoption(ph, toolkit.TRIALS, max(_TRIALS, toolkit.getoption(ph, toolkit.TRIALS)))
+            toolkit.setoption(ph, toolkit.DAMPLIMIT, _DAMPED_FROM)
         self.tanks = [self._widen(i) for i in range(len(problem.network.tanks))]
 
     def _strip(self) -> None:

@@ -166,7 +166,7 @@ class Simulator:
         }  # fmt: skip
         scalars = {
             "length": units.length_m, "flow": units.flow_m3_per_s, "engine_flow": units.engine_flow_m3_per_s, "room": _ROOM_M, "tolerance": _STILL_M3_PER_S,
-            "balanced": self._balanced,
+            "trials": project.option(native.OPTION_TRIALS), "damp_limit": project.option(native.OPTION_DAMPLIMIT), "balanced": self._balanced,
         }  # fmt: skip
         return native.Stepper(project, counts=counts, scalars=scalars, hydraulic_step=problem.hydraulic_step_s, arrays=arrays)
 

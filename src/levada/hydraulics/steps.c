@@ -19,16 +19,20 @@ extern int EN_getnodevalue(EN_Project, int, int, double *);
 extern int EN_getlinkvalue(EN_Project, int, int, double *);
 extern int EN_getstatistic(EN_Project, int, double *);
 extern int EN_getcount(EN_Project, int, int *);
+extern int EN_setoption(EN_Project, int, double);
 
 /* Codes of EPANET's header (epanet2_enums.h), states of links and warnings among them. */
 enum { TANKLEVEL = 8, DEMAND = 9, HEAD = 10, INITSTATUS = 4, INITSETTING = 5, FLOW = 8, ENERGY = 13, PUMP_STATE = 16, PUMP_OPEN = 3, INIT_FLOWS = 10, LINK_COUNT = 2, RELATIVE_ERROR = 1, PRESSURE_HEAD = 11, CANNOT_DELIVER = 6 };
-enum { UNBALANCED = 1, VALVE = 5, NEGATIVE = 6 }; /* warnings */
+enum { TRIALS = 0, DAMP_LIMIT = 17 };                         /* options */
+enum { UNBALANCED = 1, UNSTABLE = 2, VALVE = 5, NEGATIVE = 6 }; /* warnings */
 enum { ERROR = 100 }; /* EPANET's codes from here on are errors, those below are warnings */
 
 /* Kinds of severity, in the order of simulate.SEVERITIES. */
 enum { LEVEL, SATURATION, PRESSURE, LINK_FLOW, POWER, SOURCE, SUPPLY, RESERVE, KINDS };
 
 #define AT_LIMIT_M3 1e-6
+#define PATIENT_TRIALS 200
+#define PATIENT_DAMP_LIMIT 0.1 /* accuracy from which on steps are smaller and valves may change their state */
 #define STILL_M3_PER_S 1e-6 /* a tank's flow below this is none */
 #define FULL_FILE 1e-6      /* this near to its maximum, a tank that may stand full is put on it: only then EPANET shuts its inlet */
 
@@ -37,6 +41,7 @@ typedef struct {
     int tanks, pumps, valves, nodes, links, sources, demands, caps, ports, groups;
     int hydraulic_step;
     double length, flow, engine_flow, room, tolerance;
+    double trials, damp_limit; /* the file's options */
     double balanced; /* change of flow, as a share of all flow, below which a solve that was left unbalanced is balanced all the same */
     const int *tank_node, *pump_link, *valve_link, *node, *link, *source_node, *demand_node, *port_link;
     const double *area;                              /* (tanks) m2; 0 where the tank has a curve */
@@ -127,10 +132,28 @@ static int of_unbalanced(const Plant *p)
     return 0;
 }
 
+/* EPANET's solve, from its initial flows. Where these do not come into balance it is done once more with smaller steps, and more of them. */
+static int run(Plant *p)
+{
+    long t;
+    EN_initH(p->project, INIT_FLOWS);
+    int code = EN_runH(p->project, &t);
+    p->solves++;
+    if (code == UNBALANCED) code = of_unbalanced(p);
+    if (code != UNBALANCED && code != UNSTABLE) return code;
+    EN_setoption(p->project, TRIALS, fmax(p->trials, PATIENT_TRIALS));
+    EN_setoption(p->project, DAMP_LIMIT, PATIENT_DAMP_LIMIT);
+    EN_initH(p->project, INIT_FLOWS);
+    code = EN_runH(p->project, &t);
+    p->solves++;
+    EN_setoption(p->project, TRIALS, p->trials);
+    EN_setoption(p->project, DAMP_LIMIT, p->damp_limit);
+    return code == UNBALANCED ? of_unbalanced(p) : code;
+}
+
 /* One solve at these volumes. Returns EPANET's code. Where EPANET has no solution nothing moves and nothing is delivered. */
 static int solve(Plant *p, const double *volume, const double *speed, Solved *s)
 {
-    long t;
     double value;
     for (int i = 0; i < p->tanks; i++) {
         double level = (level_of(p, i, volume[i]) + p->room) / p->length, high = p->level_high_file[i], low = p->level_low_file[i];
@@ -138,10 +161,7 @@ static int solve(Plant *p, const double *volume, const double *speed, Solved *s)
         if (level < low) level = low;
         EN_setnodevalue(p->project, p->tank_node[i], TANKLEVEL, level);
     }
-    EN_initH(p->project, INIT_FLOWS);
-    int code = EN_runH(p->project, &t), lost = code >= ERROR;
-    p->solves++;
-    if (code == UNBALANCED) code = of_unbalanced(p);
+    int code = run(p), lost = code >= ERROR;
     for (int i = 0; i < p->tanks; i++) {
         EN_getnodevalue(p->project, p->tank_node[i], DEMAND, &value);
         s->inflow[i] = lost ? 0.0 : value * p->engine_flow;
