@@ -23,7 +23,7 @@ hydraulics needed), audit_limits.py (at every solve), audit_scenarios.py; how a 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,23 +54,23 @@ def audit(problem: PumpingProblem, schedule: PumpSchedule) -> Audit:
     if schedule.on.shape != problem.available.shape:
         raise ValueError(f"the schedule has shape {schedule.on.shape}, the problem {problem.available.shape}")
     check_choices(problem, schedule)
-    run, pressure_m, findings, is_settled = _simulated(problem, schedule)
-    if not is_settled:
-        calmer = _simulated(problem, schedule, damped=True)
-        run, pressure_m, findings, _ = calmer if calmer[3] else (run, pressure_m, findings, False)
+    found = _simulated(problem, schedule)
+    if not found.is_settled and (calmer := _simulated(problem, schedule, damped=True)).is_settled:
+        found = calmer
+    run, findings = found.run, found.findings
     bill = bill_of(problem, schedule, run.power_w, run.source_m3, run.stored_m3())
     _judge_source_days(problem, run.source_m3, findings)
     _judge_emissions(problem, bill, findings)
     judge_scenarios(problem, schedule, findings)
     violations = findings.violations()
     for other in problem.at_other_hydraulic_steps():
-        found = audit(other, schedule).trajectory.violations
-        violations += tuple(replace(v, text=f"{v.text}, at hydraulic steps of {span(other.hydraulic_step_s)}") for v in found if v not in violations)
+        others = audit(other, schedule).trajectory.violations
+        violations += tuple(replace(v, text=f"{v.text}, at hydraulic steps of {span(other.hydraulic_step_s)}") for v in others if v not in violations)
     trajectory = Trajectory(
         level_m=run.level_m,
         flow_m3_per_s=run.flow_m3_per_s,
         power_w=run.power_w,
-        pressure_m=pressure_m,
+        pressure_m=found.pressure_m,
         source_m3=run.source_m3,
         bill=bill,
         energy_kwh=run.energy_kwh,
@@ -79,8 +79,18 @@ def audit(problem: PumpingProblem, schedule: PumpSchedule) -> Audit:
     return Audit(accepted=not violations, trajectory=trajectory, engine=ENGINE, hydraulic_step_s=problem.hydraulic_step_s)
 
 
-def _simulated(problem: PumpingProblem, schedule: PumpSchedule, *, damped: bool = False) -> tuple[Run, Floats, Findings, bool]:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Simulated:
     """One run of EPANET, the pressures at the nodes with a floor, what is amiss, and whether EPANET came to the end with all solves in balance."""
+
+    run: Run
+    pressure_m: Floats
+    findings: Findings
+    is_settled: bool
+
+
+def _simulated(problem: PumpingProblem, schedule: PumpSchedule, *, damped: bool = False) -> _Simulated:
+    """Simulate the schedule, and judge it by all that is seen at single solves or without any."""
     findings = Findings(problem.steps)
     judge_operation(problem, schedule, findings)
     with open_project(problem.network.inp, problem.network.name) as project:
@@ -99,7 +109,7 @@ def _simulated(problem: PumpingProblem, schedule: PumpSchedule, *, damped: bool 
         report = project.report_lines()
         _judge_warnings(report, findings)
     is_settled = run.stopped is None and not any(warning in line for line in report for warning in _UNSETTLED)
-    return run, limits.pressure_m, findings, is_settled
+    return _Simulated(run=run, pressure_m=limits.pressure_m, findings=findings, is_settled=is_settled)
 
 
 def _judge_source_days(problem: PumpingProblem, source_m3: Floats, findings: Findings) -> None:
@@ -127,10 +137,10 @@ def _judge_emissions(problem: PumpingProblem, bill: Bill, findings: Findings) ->
 
 
 _WARNING = re.compile(r"WARNING: (.*?)(?: at (\d+):(\d\d):(\d\d) hrs)?\.?(?: (EXECUTION HALTED|System may be unstable)\.)?$")
+_JUDGED_ALREADY = ("Negative pressures", "Pump ")
+
 _UNSETTLED = ("System unbalanced", "Maximum trials exceeded")
 """In EPANET's warnings of solves that are not in balance, or only just."""
-
-_JUDGED_ALREADY = ("Negative pressures", "Pump ")
 
 
 def _judge_warnings(report: list[str], findings: Findings) -> None:

@@ -30,7 +30,6 @@ _CONSTANT = "levada-audit-constant"
 _MOST_SOLVES_A_DAY = 8640
 """Full tanks can pass water to and fro in ever shorter steps; beyond a solve every ten seconds the audit gives up and rejects."""
 
-
 _TRIALS, _DAMPED_FROM = 200, 0.1
 """Where EPANET is to be patient: its trials of a solve, and the accuracy from which on steps are smaller and valves may change their state."""
 

@@ -8,18 +8,18 @@ from datetime import timedelta
 
 from levada.domain.pumping import PumpingProblem, Violation
 
-__all__ = ["Finding", "clock", "describe"]
+__all__ = ["ERRORS", "SUPPLY", "Finding", "clock", "describe"]
 
-_SUPPLY = {
+SUPPLY = {
     1: "the network is not brought into balance",
     2: "the network has no stable solution, links open and shut by turns",
     3: "nodes that draw water are cut off",
     5: "a valve cannot hold its setting",
     6: "water is drawn at a pressure below zero",
 }
-"""What EPANET's warnings mean, by their number."""
+"""What EPANET's warnings of a supply that fails mean, by their number."""
 
-_ERRORS = 100
+ERRORS = 100
 """EPANET's codes from here on are errors."""
 
 
@@ -79,5 +79,5 @@ def _violation(run: list[Finding], problem: PumpingProblem) -> Violation:
         case _ if element == "pumps":
             text = f"a pump that is on delivers nothing, or runs beyond the end of its curve, {when}"
         case _:
-            text = f"{_SUPPLY.get(int(amount), 'the network has no solution')} (EPANET's {'warning' if amount < _ERRORS else 'error'} {int(amount)}) {when}"
+            text = f"{SUPPLY.get(int(amount), 'the network has no solution')} (EPANET's {'warning' if amount < ERRORS else 'error'} {int(amount)}) {when}"
     return Violation(limit=worst.limit, element=element, at_s=first.at_s, amount=amount, unit=worst.unit, text=text)

@@ -24,7 +24,7 @@ __all__ = ["Project", "Stepper", "double_array", "int_array"]
 
 # Codes of the toolkit's header (epanet2_enums.h).
 NODE_ELEVATION, NODE_MAXLEVEL, LINK_PATTERN = 0, 21, 15
-OPTION_TRIALS, OPTION_ACCURACY, OPTION_DEMANDMULT, OPTION_HEADERROR, OPTION_FLOWCHANGE, OPTION_DAMPLIMIT, OPTION_PRESS_UNITS = 0, 1, 4, 5, 6, 17, 25
+OPTION_ACCURACY, OPTION_DEMANDMULT, OPTION_HEADERROR, OPTION_FLOWCHANGE, OPTION_PRESS_UNITS = 1, 4, 5, 6, 25
 COUNT_NODE, COUNT_LINK, COUNT_CONTROL, COUNT_RULE = 0, 2, 5, 6
 LINK_TYPE_PUMP = 2
 _PRESSURE_M = {0: 0.3048 / 0.4333, 1: 0.3048 / (0.4333 * 6.895), 2: 1.0, 3: 0.3048 / (0.4333 * 0.068948), 4: 0.3048}
@@ -188,7 +188,7 @@ def int_array(values: Any) -> Any:
     return np.ascontiguousarray(values, np.int32)
 
 
-_SCALARS = ("length", "flow", "engine_flow", "room", "tolerance", "trials", "damp_limit", "balanced")
+_SCALARS = ("length", "flow", "engine_flow", "room", "tolerance", "balanced")
 _COUNTS = ("tanks", "pumps", "valves", "nodes", "links", "sources", "demands", "caps", "ports", "groups")
 _ARRAYS = (
     ("tank_node", _IP), ("pump_link", _IP), ("valve_link", _IP), ("node", _IP), ("link", _IP), ("source_node", _IP), ("demand_node", _IP),

@@ -30,7 +30,7 @@ from levada.domain.pumping_terms import ControllableValve
 from levada.domain.series import Floats
 from levada.hydraulics import native
 from levada.hydraulics.engine import SEVERITIES, Solve, Solves, StepResult, Steps, severity_weights
-from levada.hydraulics.findings import Finding, describe
+from levada.hydraulics.findings import ERRORS, SUPPLY, Finding, describe
 from levada.hydraulics.operation import operation_violations, result_violations
 from levada.hydraulics.tank_shape import TankShape
 
@@ -75,7 +75,7 @@ class Simulator:
         self.shapes = [TankShape.of(t) for t in network.tanks]
         self.project = project = native.Project(network.name, network.inp)
         has_others = any(project.option(o) > 0 for o in (native.OPTION_HEADERROR, native.OPTION_FLOWCHANGE))
-        self._balanced = _ACCURACY if has_others else min(project.option(native.OPTION_ACCURACY), _BALANCED)
+        balanced = _ACCURACY if has_others else min(project.option(native.OPTION_ACCURACY), _BALANCED)
         project.set_option(native.OPTION_ACCURACY, _ACCURACY)
         self.floor_nodes = tuple(problem.pressure_floors_m)
         self.floors = np.array([problem.pressure_floors_m[n] for n in self.floor_nodes])
@@ -94,7 +94,7 @@ class Simulator:
         self.reserve_most = self._volumes_by_step(problem.ceiling_level_m, np.full((n, tanks), np.inf))
         self._weights = severity_weights(problem, SEVERITIES)
         self._costs = StepCosts(problem)
-        self._stepper = self._make_stepper()
+        self._stepper = self._make_stepper(balanced)
         self._second: Simulator | None = None
         self._watched: Sequence[Sequence[int]] = ()
         self._known: dict[tuple[int, bytes, bytes, bytes], _Walked] = {}
@@ -105,7 +105,7 @@ class Simulator:
 
     # --- preparing --------------------------------------------------------------------------------------------------
 
-    def _make_stepper(self) -> native.Stepper:
+    def _make_stepper(self, balanced: float) -> native.Stepper:
         problem, project, network = self.problem, self.project, self.problem.network
         units = project.units
         demand_nodes = []
@@ -166,7 +166,7 @@ class Simulator:
         }  # fmt: skip
         scalars = {
             "length": units.length_m, "flow": units.flow_m3_per_s, "engine_flow": units.engine_flow_m3_per_s, "room": _ROOM_M, "tolerance": _STILL_M3_PER_S,
-            "trials": project.option(native.OPTION_TRIALS), "damp_limit": project.option(native.OPTION_DAMPLIMIT), "balanced": self._balanced,
+            "balanced": balanced,
         }  # fmt: skip
         return native.Stepper(project, counts=counts, scalars=scalars, hydraulic_step=problem.hydraulic_step_s, arrays=arrays)
 
@@ -363,8 +363,7 @@ class Simulator:
             total = float(power_kw[list(members)].sum())
             if total > cap:
                 yield Finding("power", name, at_s, total - cap, "kW", True, cap)
-        if warning in {1, 2, 3, 5, 6} or warning >= 100:
-            # Not balanced, unstable, cut off, a valve that cannot deliver, pressure below zero where water is drawn, or no solution at all.
+        if warning in SUPPLY or warning >= ERRORS:
             yield Finding("supply", "network", at_s, float(warning), "EPANET warning")
         if not delivers.all():
             yield Finding("supply", "pumps", at_s, 0.0, "m3/s")

@@ -19,12 +19,15 @@ extern int EN_getnodevalue(EN_Project, int, int, double *);
 extern int EN_getlinkvalue(EN_Project, int, int, double *);
 extern int EN_getstatistic(EN_Project, int, double *);
 extern int EN_getcount(EN_Project, int, int *);
+extern int EN_getoption(EN_Project, int, double *);
 extern int EN_setoption(EN_Project, int, double);
 
-/* Codes of EPANET's header (epanet2_enums.h), states of links and warnings among them. */
-enum { TANKLEVEL = 8, DEMAND = 9, HEAD = 10, INITSTATUS = 4, INITSETTING = 5, FLOW = 8, ENERGY = 13, PUMP_STATE = 16, PUMP_OPEN = 3, INIT_FLOWS = 10, LINK_COUNT = 2, RELATIVE_ERROR = 1, PRESSURE_HEAD = 11, CANNOT_DELIVER = 6 };
-enum { TRIALS = 0, DAMP_LIMIT = 17 };                         /* options */
-enum { UNBALANCED = 1, UNSTABLE = 2, VALVE = 5, NEGATIVE = 6 }; /* warnings */
+/* Codes of EPANET's header (epanet2_enums.h). */
+enum { TANKLEVEL = 8, DEMAND = 9, HEAD = 10, PRESSURE_HEAD = 11 };                     /* of nodes */
+enum { INITSTATUS = 4, INITSETTING = 5, FLOW = 8, ENERGY = 13, PUMP_STATE = 16 };      /* of links */
+enum { PUMP_OPEN = 3, CANNOT_DELIVER = 6 };                                            /* states of links */
+enum { LINK_COUNT = 2, RELATIVE_ERROR = 1, TRIALS = 0, DAMP_LIMIT = 17, INIT_FLOWS = 10 };
+enum { UNBALANCED = 1, UNSTABLE = 2, CUT_OFF = 3, VALVE = 5, NEGATIVE = 6 };           /* warnings */
 enum { ERROR = 100 }; /* EPANET's codes from here on are errors, those below are warnings */
 
 /* Kinds of severity, in the order of simulate.SEVERITIES. */
@@ -41,7 +44,6 @@ typedef struct {
     int tanks, pumps, valves, nodes, links, sources, demands, caps, ports, groups;
     int hydraulic_step;
     double length, flow, engine_flow, room, tolerance;
-    double trials, damp_limit; /* the file's options */
     double balanced; /* change of flow, as a share of all flow, below which a solve that was left unbalanced is balanced all the same */
     const int *tank_node, *pump_link, *valve_link, *node, *link, *source_node, *demand_node, *port_link;
     const double *area;                              /* (tanks) m2; 0 where the tank has a curve */
@@ -132,23 +134,30 @@ static int of_unbalanced(const Plant *p)
     return 0;
 }
 
-/* EPANET's solve, from its initial flows. Where these do not come into balance it is done once more with smaller steps, and more of them. */
-static int run(Plant *p)
+/* EPANET's solve, from its initial flows, and its code. */
+static int once(Plant *p)
 {
     long t;
     EN_initH(p->project, INIT_FLOWS);
     int code = EN_runH(p->project, &t);
     p->solves++;
-    if (code == UNBALANCED) code = of_unbalanced(p);
-    if (code != UNBALANCED && code != UNSTABLE) return code;
-    EN_setoption(p->project, TRIALS, fmax(p->trials, PATIENT_TRIALS));
-    EN_setoption(p->project, DAMP_LIMIT, PATIENT_DAMP_LIMIT);
-    EN_initH(p->project, INIT_FLOWS);
-    code = EN_runH(p->project, &t);
-    p->solves++;
-    EN_setoption(p->project, TRIALS, p->trials);
-    EN_setoption(p->project, DAMP_LIMIT, p->damp_limit);
     return code == UNBALANCED ? of_unbalanced(p) : code;
+}
+
+/* A solve and its code. Where flows do not come into balance it is done once more with smaller steps, and more of them. */
+static int run(Plant *p)
+{
+    double trials, damp_limit;
+    int code = once(p);
+    if (code != UNBALANCED && code != UNSTABLE) return code;
+    EN_getoption(p->project, TRIALS, &trials);
+    EN_getoption(p->project, DAMP_LIMIT, &damp_limit);
+    EN_setoption(p->project, TRIALS, fmax(trials, PATIENT_TRIALS));
+    EN_setoption(p->project, DAMP_LIMIT, PATIENT_DAMP_LIMIT);
+    code = once(p);
+    EN_setoption(p->project, TRIALS, trials);
+    EN_setoption(p->project, DAMP_LIMIT, damp_limit);
+    return code;
 }
 
 /* One solve at these volumes. Returns EPANET's code. Where EPANET has no solution nothing moves and nothing is delivered. */
@@ -234,7 +243,7 @@ static void look(const Plant *p, int step, const double *volume, const Solved *s
         if (total > p->cap_kw[c]) severity[POWER] += (total - p->cap_kw[c]) / fmax(p->cap_kw[c], 1.0);
     }
     /* Not balanced, unstable, cut off, a valve that cannot deliver, pressure below zero where water is drawn, or no solution at all. */
-    if (code == 1 || code == 2 || code == 3 || code == 5 || code == 6 || code >= ERROR) severity[SUPPLY] += 0.1;
+    if (code == UNBALANCED || code == UNSTABLE || code == CUT_OFF || code == VALVE || code == NEGATIVE || code >= ERROR) severity[SUPPLY] += 0.1;
     for (int j = 0; j < p->pumps; j++) if (!s->delivers[j]) { severity[SUPPLY] += 0.05; break; }
 }
 
